@@ -1,0 +1,220 @@
+/** A pair of hosts that the mitm relays between. */
+import { MitmError } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { Host } from './host.ts'
+import type { MaybePromise } from './internal/maybe-promise.ts'
+import type { Intervention } from './middleware.ts'
+import type { Destination, Protocol } from './protocol.ts'
+
+/** Why a connection ended. */
+export type ConnectionEndReason =
+  | 'client-closed'
+  | 'server-closed'
+  | 'client-reset'
+  | 'server-reset'
+  | 'idle-timeout'
+  | 'handed-over'
+  | 'mitm-closed'
+  | 'failed'
+
+/** What was agreed in a TLS handshake. */
+export interface TlsFacts {
+  /** `TLSv1.3`. */
+  readonly version: string
+  /** The name of the cipher suite, as in IANA's registry. */
+  readonly cipher: string
+  /** The protocol chosen by ALPN, if any. */
+  readonly alpn: string | undefined
+  /** The server name that the client asked for, if any. */
+  readonly serverName: string | undefined
+  /** The certificate shown by the server of this handshake. */
+  readonly certificate: CertificateFacts | undefined
+  /** Why the certificate was not accepted, as Node's error code. */
+  readonly authorizationError: string | undefined
+}
+
+/** What records tell of a certificate. */
+export interface CertificateFacts {
+  readonly subject: string
+  readonly issuer: string
+  readonly subjectAltName: string
+  readonly validFrom: string
+  readonly validTo: string
+  readonly fingerprint256: string
+}
+
+/** The moments of an exchange that middlewares are told of. */
+export type ExchangeMoment = 'requestStarted' | 'requestEnded' | 'responseStarted' | 'exchangeEnded'
+
+/**
+ * What the mitm does for the connections it accepts; a {@link Connection} passes its calls on to it.
+ *
+ * @internal
+ */
+export interface ConnectionFlow {
+  readonly settings: ConnectionSettings
+  clientData(connection: Connection, data: Buffer): MaybePromise<Buffer>
+  serverData(connection: Connection, data: Buffer): MaybePromise<Buffer>
+  mayAnswer(destination: Destination): boolean
+  intercept(exchange: Exchange): MaybePromise<Intervention | undefined>
+  mayIntercept(): boolean
+  notify(moment: ExchangeMoment, exchange: Exchange): void
+  dial(connection: Connection, destination: Destination): Promise<void>
+  open(connection: Connection, destination: Destination): Promise<void>
+  closeServer(connection: Connection): void
+  unwrap(connection: Connection, data: Buffer): Promise<void>
+  relay(connection: Connection): Promise<void>
+  report(connection: Connection, error: MitmError): void
+}
+
+/** Limits that hold for each connection. */
+export interface ConnectionSettings {
+  /** Largest head of a message. */
+  readonly maxHeadBytes: number
+  /** Largest body that is held to be looked at or rewritten. */
+  readonly maxBodyBytes: number
+  /** Longest time without a byte in either direction. */
+  readonly idleTimeoutMs: number
+}
+
+let lastId = 0
+
+/**
+ * A pair of hosts that the mitm relays between: the client, which connected to it, and the server, to which it connects
+ * on the client's behalf. The server is an empty host until the destination is known.
+ *
+ * @example
+ * ```ts
+ * import type { Connection, Middleware } from 'playwright-mitm/core'
+ *
+ * export const printer: Middleware = {
+ *   serverConnected(connection: Connection) {
+ *     console.log(`${connection.client} -> ${connection.server}`)
+ *   },
+ * }
+ * ```
+ */
+export class Connection {
+  /** Unique in this process. */
+  readonly id: string
+  readonly client: Host
+  /** Empty until connected. One connection has several, one after the other, when an HTTP proxy client changes host. */
+  server: Host
+  /** The protocol that relays this connection, once one has been found. */
+  protocol: Protocol | undefined
+
+  /** Where the client wants to go, as it said (CONNECT, SOCKS, `Host`), before `hosts` maps it. */
+  destination: Destination | undefined
+  /** The layers found so far, outermost first, such as `['socks5', 'tls', 'http/1.1']`. */
+  readonly layers: string[] = []
+  /** What was agreed in the TLS handshake with the client. */
+  clientTls: TlsFacts | undefined
+  /** What was agreed in the TLS handshake with the server. */
+  serverTls: TlsFacts | undefined
+  /** Milliseconds since 1970 at which the client connected. */
+  readonly startedAt: number = Date.now()
+  /** Milliseconds since 1970 at which the mitm was done with both hosts. */
+  endedAt: number | undefined
+  /** Why it ended; the first reason found. */
+  endReason: ConnectionEndReason | undefined
+  /** What went wrong, first thing first. */
+  readonly errors: MitmError[] = []
+  /** Decrypted octets so far, as they came from each end. */
+  readonly bytes: { fromClient: number; fromServer: number } = { fromClient: 0, fromServer: 0 }
+  /** Exchanges begun on this connection. */
+  exchangeCount = 0
+
+  #flow: ConnectionFlow | undefined
+
+  constructor(client: Host = new Host(), server: Host = new Host(), protocol?: Protocol) {
+    this.id = `c${++lastId}`
+    this.client = client
+    this.server = server
+    this.protocol = protocol
+  }
+
+  /** Passes bytes from the client through the `clientData` of every middleware, in order. */
+  clientData(data: Buffer): MaybePromise<Buffer> {
+    return this.flow.clientData(this, data)
+  }
+
+  /** Passes bytes from the server through the `serverData` of every middleware, in order. */
+  serverData(data: Buffer): MaybePromise<Buffer> {
+    return this.flow.serverData(this, data)
+  }
+
+  /**
+   * Connects the socket to the server early, so that a failure can be told to the client in the words of its protocol.
+   * The server host counts as connected only after {@link Connection.open}.
+   *
+   * @throws {@link MitmError} `MITM_DIAL_FAILED`, `MITM_DIAL_TIMEOUT`, `MITM_DNS_FAILED`, `MITM_LOOP`,
+   *   `MITM_UPSTREAM_PROXY_FAILED`.
+   */
+  dial(destination: Destination): Promise<void> {
+    return this.flow.dial(this, destination)
+  }
+
+  /**
+   * Connects the server host, in TLS if the destination says so, and fires `serverConnected`. A socket dialled before
+   * for the same destination is used; a server host connected elsewhere is let go first.
+   *
+   * @throws {@link MitmError} as `dial`, and `MITM_SERVER_TLS_FAILED`, `MITM_SERVER_CERTIFICATE`.
+   */
+  open(destination: Destination): Promise<void> {
+    return this.flow.open(this, destination)
+  }
+
+  /** Whether a middleware could answer for this host, so that it must not be dialled before a request needs it. */
+  mayAnswer(destination: Destination): boolean {
+    return this.flow.mayAnswer(destination)
+  }
+
+  /**
+   * Takes one layer off: what follows on the client's stream is sniffed anew, from `data` on, and relayed to the end.
+   *
+   * @param data - Bytes of the inner layer that have been read already and have not passed `clientData`.
+   */
+  unwrap(data: Buffer = Buffer.alloc(0)): Promise<void> {
+    return this.flow.unwrap(this, data)
+  }
+
+  /** Passes bytes both ways through the middlewares until both sides are done. */
+  relay(): Promise<void> {
+    return this.flow.relay(this)
+  }
+
+  /** Notes an error on this connection and hands it to `onError`; the connection goes on. */
+  report(error: MitmError): void {
+    this.flow.report(this, error)
+  }
+
+  /** Notes why this connection ended, unless a reason is known already. */
+  end(reason: ConnectionEndReason): void {
+    this.endReason ??= reason
+  }
+
+  /**
+   * The services behind this connection, for protocols that speak HTTP.
+   *
+   * @throws {@link MitmError} `MITM_NOT_RUNNING` when no mitm accepted this connection.
+   */
+  get flow(): ConnectionFlow {
+    if (!this.#flow) {
+      throw new MitmError(
+        'MITM_NOT_RUNNING',
+        `Cannot use connection ${this.id}: it was made by hand, expected one that a running Mitm accepted`,
+      )
+    }
+    return this.#flow
+  }
+
+  /** @internal */
+  attachFlow(flow: ConnectionFlow): void {
+    this.#flow = flow
+  }
+
+  /** `client -> server`. */
+  toString(): string {
+    return `${this.client} -> ${this.server}`
+  }
+}

@@ -1,0 +1,285 @@
+/** One HTTP request with its response, or the reason there was none: the same words for every version of HTTP. */
+import type { Connection } from './connection.ts'
+import { MitmError } from './errors.ts'
+import { decodeContent, parseJson } from './internal/content.ts'
+
+/** A header or trailer field, name and value as they were on the wire. */
+export type Field = readonly [name: string, value: string]
+
+/** The head of a request, parsed. */
+export interface RequestHead {
+  readonly method: string
+  /** Absolute URL. */
+  readonly url: string
+  /** What stood in the request line. */
+  readonly target: string
+  /** `HTTP/1.1`. */
+  readonly httpVersion: string
+  readonly fields: readonly Field[]
+}
+
+/** The head of a response, parsed. */
+export interface ResponseHead {
+  readonly status: number
+  readonly statusText: string
+  /** `HTTP/1.1`. */
+  readonly httpVersion: string
+  readonly fields: readonly Field[]
+}
+
+/** Why an exchange ended. */
+export type ExchangeEndReason =
+  /** Request and response are whole. */
+  | 'complete'
+  /** It became another protocol, by `101` or a `2xx` to CONNECT. */
+  | 'upgraded'
+  /** It could not be framed, and went on as octets. */
+  | 'opaque'
+  | 'client-closed'
+  | 'client-reset'
+  | 'server-closed'
+  | 'server-reset'
+  /** A rule cut it. */
+  | 'blocked'
+  | 'idle-timeout'
+  | 'mitm-closed'
+  /** See `exchange.error`. */
+  | 'failed'
+
+/** Moments of an exchange, in milliseconds since its start (`startedAt`). */
+export interface ExchangeTimings {
+  /** When the last octet of the request had come. */
+  requestEndMs?: number
+  /** When the head of the final response had come. */
+  responseStartMs?: number
+  /** When the exchange was over. */
+  endMs?: number
+}
+
+/** A request or response: a head, which is parsed when somebody looks, and a body, of which octets are kept on demand. */
+export abstract class HttpMessage<Head extends { readonly fields: readonly Field[]; readonly httpVersion: string }> {
+  /** Octets of the body so far, transfer coding removed and content coding not. */
+  bodySize = 0
+  /** Whether body and trailers have come whole. */
+  isComplete = false
+  /** The fields after a chunked body. */
+  trailers: readonly Field[] = []
+
+  #head: Head | (() => Head)
+  #limit = 0
+  #kept: Buffer[] = []
+  #keptSize = 0
+  #decoded: Buffer | undefined
+  #headers: Readonly<Record<string, string>> | undefined
+  #whenComplete: { promise: Promise<boolean>; resolve: (complete: boolean) => void } | undefined
+  #isOver = false
+
+  /** @param head - The head, or what parses it when somebody looks. */
+  constructor(head: Head | (() => Head)) {
+    this.#head = head
+  }
+
+  protected get head(): Head {
+    if (typeof this.#head === 'function') this.#head = this.#head()
+    return this.#head
+  }
+
+  /** `HTTP/1.1`. */
+  get httpVersion(): string {
+    return this.head.httpVersion
+  }
+
+  /** The fields in order, as they were on the wire. */
+  get fields(): readonly Field[] {
+    return this.head.fields
+  }
+
+  /** The fields by lower-case name; several of one name are joined by `, `, those of `set-cookie` by a line feed. */
+  get headers(): Readonly<Record<string, string>> {
+    this.#headers ??= joinFields(this.fields)
+    return this.#headers
+  }
+
+  /** The value of a field, by a name in any case. */
+  header(name: string): string | undefined {
+    return this.headers[name.toLowerCase()]
+  }
+
+  /** The octets kept of the body, content coding not removed. */
+  get body(): Buffer {
+    if (this.#kept.length > 1) this.#kept = [Buffer.concat(this.#kept)]
+    return this.#kept[0] ?? Buffer.alloc(0)
+  }
+
+  /** Whether fewer octets were kept than passed. */
+  get isBodyTruncated(): boolean {
+    return this.#keptSize < this.bodySize
+  }
+
+  /**
+   * The body with its content coding (gzip, deflate, br) removed.
+   *
+   * @throws {@link MitmError} `MITM_BODY_TRUNCATED` when not all of it was kept or has come, `MITM_BODY_UNDECODABLE`
+   *   when the octets are not what `content-encoding` says.
+   */
+  decodedBody(): Buffer {
+    if (this.#decoded) return this.#decoded
+    if (this.isBodyTruncated || (!this.isComplete && this.header('content-encoding'))) {
+      throw new MitmError(
+        'MITM_BODY_TRUNCATED',
+        `Cannot decode a body of which ${this.#keptSize} of ${this.bodySize} octets were kept` +
+          `${this.isComplete ? '' : ' and which is not complete'}; raise maxBodyBytes, or wait for the end`,
+      )
+    }
+    const decoded = decodeContent(this.body, this.header('content-encoding'))
+    if (this.isComplete) this.#decoded = decoded
+    return decoded
+  }
+
+  /** The decoded body as text, in the charset of `content-type` (UTF-8 unless it says otherwise). @throws as `decodedBody` */
+  text(): string {
+    const charset = /charset\s*=\s*"?([\w-]+)/i.exec(this.header('content-type') ?? '')?.[1]
+    return decodeText(this.decodedBody(), charset)
+  }
+
+  /** The decoded body as JSON. @throws as `decodedBody`, and `MITM_BODY_UNDECODABLE` when it is not JSON */
+  json(): unknown {
+    return parseJson(this.text())
+  }
+
+  /** Keeps octets of the body from now on, up to `limit` of them. Ask before the body passes: in `requestStarted`, say. */
+  keepBody(limit: number): void {
+    this.#limit = Math.max(this.#limit, limit)
+  }
+
+  /** Resolves when the message is whole (true), or will never be (false). */
+  whenComplete(): Promise<boolean> {
+    if (this.#isOver) return Promise.resolve(this.isComplete)
+    if (!this.#whenComplete) {
+      let resolve: (complete: boolean) => void = () => {}
+      const promise = new Promise<boolean>((settle) => {
+        resolve = settle
+      })
+      this.#whenComplete = { promise, resolve }
+    }
+    return this.#whenComplete.promise
+  }
+
+  /** Whether somebody waits in {@link HttpMessage.whenComplete}. */
+  get isAwaited(): boolean {
+    return this.#whenComplete !== undefined
+  }
+
+  /** For protocols: octets of the body have passed. The message keeps `octets` itself, not a copy. */
+  addBody(octets: Buffer): void {
+    this.bodySize += octets.length
+    if (this.#keptSize >= this.#limit) return
+    const kept =
+      octets.length <= this.#limit - this.#keptSize ? octets : octets.subarray(0, this.#limit - this.#keptSize)
+    this.#keptSize += kept.length
+    this.#kept.push(kept)
+  }
+
+  /** For protocols: the message is whole, or (`false`) will never be. */
+  finish(isComplete = true, trailers: readonly Field[] = []): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.isComplete = isComplete
+    this.trailers = trailers
+    this.#whenComplete?.resolve(isComplete)
+  }
+}
+
+/** The request of an exchange. */
+export class HttpRequest extends HttpMessage<RequestHead> {
+  get method(): string {
+    return this.head.method
+  }
+
+  /** Absolute, as far as the client said where it goes. */
+  get url(): string {
+    return this.head.url
+  }
+
+  /** What stood in the request line. */
+  get target(): string {
+    return this.head.target
+  }
+}
+
+/** The response of an exchange. */
+export class HttpResponse extends HttpMessage<ResponseHead> {
+  get status(): number {
+    return this.head.status
+  }
+
+  /** The reason phrase; empty in HTTP/2. */
+  get statusText(): string {
+    return this.head.statusText
+  }
+}
+
+/**
+ * One HTTP request with its response, or the reason there was none. It fills while the exchange runs; `endReason` is
+ * set when it is over.
+ */
+export class Exchange {
+  /** Unique in this process: the connection's id and a number. */
+  readonly id: string
+  readonly connection: Connection
+  readonly request: HttpRequest
+  /** The final response, once its head has come. */
+  response: HttpResponse | undefined
+  /** Heads of `1xx` responses that came before it. */
+  readonly interim: HttpResponse[] = []
+  /** Milliseconds since 1970 at which the request's first octet had come. */
+  readonly startedAt: number = Date.now()
+  readonly timings: ExchangeTimings = {}
+  /** Set when the exchange is over. */
+  endReason: ExchangeEndReason | undefined
+  /** What went wrong, where something did. */
+  error: MitmError | undefined
+  /** Who wrote the response: the server, a rule, or the mitm itself (to report an error). */
+  answeredBy: 'server' | 'rule' | 'mitm' | undefined
+  /** The rules that touched it, in their own words, and what they did. */
+  readonly rules: string[] = []
+  /** The address of the server that the request was sent to. */
+  serverAddress: string | undefined
+
+  readonly #startMs = performance.now()
+
+  constructor(connection: Connection, request: HttpRequest) {
+    this.id = `${connection.id}.${++connection.exchangeCount}`
+    this.connection = connection
+    this.request = request
+  }
+
+  /** Milliseconds since the start of the exchange. */
+  elapsedMs(): number {
+    return performance.now() - this.#startMs
+  }
+
+  /** `POST https://pay.test/charge -> 201`. */
+  toString(): string {
+    return `${this.request.method} ${this.request.url} -> ${this.response?.status ?? this.endReason ?? 'pending'}`
+  }
+}
+
+function joinFields(fields: readonly Field[]): Readonly<Record<string, string>> {
+  const joined: Record<string, string> = Object.create(null) as Record<string, string>
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase()
+    const before = joined[key]
+    joined[key] = before === undefined ? value : before + (key === 'set-cookie' ? '\n' : ', ') + value
+  }
+  return joined
+}
+
+function decodeText(octets: Buffer, charset: string | undefined): string {
+  if (!charset || /^utf-?8$/i.test(charset)) return octets.toString('utf8')
+  try {
+    return new TextDecoder(charset).decode(octets)
+  } catch {
+    return octets.toString('utf8') // an unknown charset label: browsers fall back too
+  }
+}

@@ -1,0 +1,89 @@
+/** Content codings and JSON: octets in, octets or values out. */
+import {
+  brotliCompressSync,
+  brotliDecompressSync,
+  deflateSync,
+  gunzipSync,
+  gzipSync,
+  inflateRawSync,
+  inflateSync,
+} from 'node:zlib'
+
+import { errorText, MitmError } from '../errors.ts'
+
+/** Largest body that decoding may give: a small one must not fill the memory. */
+const maxOutputLength = 256 * 1024 * 1024
+
+/**
+ * Removes the content codings that `content-encoding` names.
+ *
+ * @throws {@link MitmError} `MITM_BODY_UNDECODABLE` when the octets are not so coded, or the coding is not known.
+ */
+export function decodeContent(octets: Buffer, contentEncoding: string | undefined): Buffer {
+  let decoded = octets
+  for (const coding of contentCodings(contentEncoding).reverse()) decoded = decodeOne(decoded, coding)
+  return decoded
+}
+
+/** Applies the content codings that `content-encoding` names; undefined when one of them is not known. */
+export function encodeContent(octets: Buffer, contentEncoding: string | undefined): Buffer | undefined {
+  let encoded = octets
+  for (const coding of contentCodings(contentEncoding)) {
+    if (coding === 'gzip' || coding === 'x-gzip') encoded = gzipSync(encoded)
+    else if (coding === 'deflate') encoded = deflateSync(encoded)
+    else if (coding === 'br') encoded = brotliCompressSync(encoded)
+    else return undefined
+  }
+  return encoded
+}
+
+/**
+ * Parses JSON.
+ *
+ * @throws {@link MitmError} `MITM_BODY_UNDECODABLE` when it is none.
+ */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw new MitmError('MITM_BODY_UNDECODABLE', `Cannot read the body as JSON: ${errorText(error)}`, { cause: error })
+  }
+}
+
+function contentCodings(contentEncoding: string | undefined): string[] {
+  return (contentEncoding ?? '')
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+}
+
+function decodeOne(octets: Buffer, coding: string): Buffer {
+  if (octets.length === 0) return octets // an answer to HEAD, or 304: the label without a body
+  try {
+    switch (coding) {
+      case 'gzip':
+      case 'x-gzip':
+        return gunzipSync(octets, { maxOutputLength })
+      case 'deflate':
+        // RFC 9110 section 8.4.1.2 means zlib's format; some servers send the bare one, and browsers take both.
+        return ((octets[0] ?? 0) & 0x0f) === 8
+          ? inflateSync(octets, { maxOutputLength })
+          : inflateRawSync(octets, { maxOutputLength })
+      case 'br':
+        return brotliDecompressSync(octets, { maxOutputLength })
+      default:
+    }
+  } catch (error) {
+    throw new MitmError(
+      'MITM_BODY_UNDECODABLE',
+      `Cannot decode ${octets.length} octets as ${coding}: ${errorText(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  throw new MitmError(
+    'MITM_BODY_UNDECODABLE',
+    `Cannot decode the content coding ${JSON.stringify(coding)}: it is not known here, expected gzip, deflate or br`,
+  )
+}

@@ -1,0 +1,141 @@
+/** What can be hooked into every connection and exchange. */
+import type { Connection } from './connection.ts'
+import type { Exchange, Field } from './exchange.ts'
+import type { MaybePromise } from './internal/maybe-promise.ts'
+import type { Destination } from './protocol.ts'
+
+/**
+ * Hooks into everything that passes. Implement only those you need, on an object or a class; each may be synchronous or
+ * return a promise. Middlewares run in the order they were added.
+ *
+ * The first seven hooks are about bytes and connections. The others are about HTTP, and are fired by the protocols that
+ * speak it. A hook that throws is reported (`MITM_MIDDLEWARE_FAILED`) and never ends the proxy: after an observing hook
+ * traffic goes on, after `clientData` and `serverData` that connection is closed.
+ *
+ * @example
+ * ```ts
+ * import { Mitm } from 'playwright-mitm/core'
+ *
+ * const mitm = new Mitm()
+ * mitm.use({
+ *   serverData(connection, data) {
+ *     return Buffer.from(data.toString('latin1').replaceAll('cat', 'dog'), 'latin1')
+ *   },
+ * })
+ * ```
+ */
+export interface Middleware {
+  /** What errors call it. @defaultValue the name of its class */
+  readonly name?: string
+
+  /** The listener is up. Called at once for a middleware that is added later. */
+  mitmStarted?(host: string, port: number): MaybePromise<void>
+
+  /** A client connected; only `connection.client` is valid yet. Nothing is read before this has settled. */
+  clientConnected?(connection: Connection): MaybePromise<void>
+
+  /** The destination is connected: the connection is complete. Nothing is sent before this has settled. */
+  serverConnected?(connection: Connection): MaybePromise<void>
+
+  /**
+   * Decrypted bytes from the client. CONNECT requests and SOCKS messages pass too; TLS handshakes never do.
+   *
+   * @returns The bytes to send on instead; an empty buffer sends nothing. Until a promise of it settles, nothing more
+   *   is read from the client.
+   */
+  clientData?(connection: Connection, data: Buffer): MaybePromise<Uint8Array>
+
+  /** The same for decrypted bytes from the server. */
+  serverData?(connection: Connection, data: Buffer): MaybePromise<Uint8Array>
+
+  /** The client is gone. Fired once, whoever closed first, also after errors. */
+  clientDisconnected?(connection: Connection): MaybePromise<void>
+
+  /** The server is gone. Fired once for each server that `serverConnected` was fired for. */
+  serverDisconnected?(connection: Connection): MaybePromise<void>
+
+  /** Both hosts are done with; `connection.endReason` says why. The last hook of a connection. */
+  connectionEnded?(connection: Connection): MaybePromise<void>
+
+  /**
+   * Whether a request for this host might be answered without its server. Then the server is not dialled before a
+   * request needs it.
+   */
+  mayAnswer?(destination: Destination): boolean
+
+  /**
+   * Called with each request as soon as its head has come. What is returned changes or answers the exchange; what is
+   * undefined leaves it untouched, byte for byte. The request is held until a promise settles; its body can be awaited
+   * (`exchange.request.whenComplete`).
+   */
+  intercept?(exchange: Exchange): MaybePromise<Intervention | undefined>
+
+  /** A request head has come. */
+  requestStarted?(exchange: Exchange): void
+  /** The request is complete, with its body and trailers. */
+  requestEnded?(exchange: Exchange): void
+  /** A final response head has come. */
+  responseStarted?(exchange: Exchange): void
+  /** The exchange is over, well or not: `exchange.endReason`. */
+  exchangeEnded?(exchange: Exchange): void
+}
+
+/** What is done to an exchange. The parts of several middlewares are joined, in their order. */
+export interface Intervention {
+  /** Changes the request before it is sent to the server. */
+  readonly rewriteRequest?: readonly Rewrite<RewrittenRequest>[]
+  /** Answers in place of the server, which is then not contacted. */
+  readonly answer?: Answer
+  /** Changes the response, the server's or an answer, before it is sent to the client. */
+  readonly rewriteResponse?: readonly Rewrite<RewrittenResponse>[]
+  /** Changes the octets of this request on their way to the server. */
+  readonly clientData?: readonly DataTransform[]
+  /** Changes the octets of this response on their way to the client. */
+  readonly serverData?: readonly DataTransform[]
+}
+
+/** Changes the octets of one message; what it returns is sent instead. */
+export type DataTransform = (data: Buffer, connection: Connection) => MaybePromise<Uint8Array>
+
+/** One change of a message. */
+export interface Rewrite<Message> {
+  /**
+   * Whether the body must have come whole before `apply` is called. Then it is `message.body`, as on the wire; else the
+   * body is undefined, streams on untouched, and setting it replaces it.
+   */
+  readonly needsBody: boolean
+  /** Returns the message to send instead. */
+  apply(message: Message, exchange: Exchange): MaybePromise<Message>
+}
+
+/** A request as it is sent on. The fields about length (`content-length`, `transfer-encoding`) follow the body. */
+export interface RewrittenRequest {
+  readonly method: string
+  /** Absolute. Another host here sends the request there. */
+  readonly url: string
+  readonly fields: readonly Field[]
+  /** As on the wire, content-encoding included. */
+  readonly body: Buffer | undefined
+}
+
+/** A response as it is sent on. The fields about length (`content-length`, `transfer-encoding`) follow the body. */
+export interface RewrittenResponse {
+  readonly status: number
+  readonly statusText: string
+  readonly fields: readonly Field[]
+  /** As on the wire, content-encoding included. */
+  readonly body: Buffer | undefined
+}
+
+/** What answers a request in place of its server. */
+export type Answer =
+  | {
+      readonly kind: 'respond'
+      /** Whether the request body must have come whole before `response` is called. */
+      readonly needsBody: boolean
+      response(exchange: Exchange): MaybePromise<RewrittenResponse>
+    }
+  | {
+      /** Cuts the connection to the client without a response. */
+      readonly kind: 'block'
+    }

@@ -1,0 +1,221 @@
+/** The options of a `Mitm`: what they mean, their defaults, and their check. */
+import { MitmError } from './errors.ts'
+import type { Middleware } from './middleware.ts'
+import type { Protocol } from './protocol.ts'
+
+/** How servers are reached. */
+export interface UpstreamOptions {
+  /** Certificates in PEM, trusted beside the system's roots. */
+  ca?: string | Buffer | readonly (string | Buffer)[] | undefined
+  /**
+   * Whether a server's certificate is checked. If the check fails, the client is shown a certificate that it will not
+   * accept either.
+   *
+   * @defaultValue `true`
+   */
+  rejectUnauthorized?: boolean | undefined
+  /** A proxy to send everything through: `http://user:password@corp:3128` or `socks5://corp:1080`. */
+  proxy?: string | undefined
+  /** Hosts that are reached without `proxy`: names, `.suffix`, `*.suffix`, `host:port`. No effect without `proxy`. */
+  noProxy?: readonly string[] | undefined
+}
+
+/** What a certificate authority must do for the mitm; `CertificateAuthority` does. */
+export interface LeafIssuer {
+  /** The CA's certificate in PEM. */
+  readonly certificate: string
+}
+
+/** The options of {@link Mitm}, all optional. */
+export interface MitmOptions<Authority extends LeafIssuer = LeafIssuer> {
+  /** Address to listen on. Only loopback addresses are taken: the proxy has no access control. @defaultValue `'127.0.0.1'` */
+  host?: string | undefined
+  /** Port to listen on; 0 takes a free one. @defaultValue `0` */
+  port?: number | undefined
+  /** Tried in order, before the built-in ones unless `builtinProtocols` is false. @defaultValue `[]` */
+  protocols?: readonly Protocol[] | undefined
+  /** Whether HTTP/1, SOCKS and raw TCP follow `protocols`. @defaultValue `true` */
+  builtinProtocols?: boolean | undefined
+  /** Run in order, for each connection. @defaultValue `[]` */
+  middlewares?: readonly Middleware[] | undefined
+  /** Signs the certificates that clients are shown. @defaultValue one for the whole process, made when first needed */
+  certificateAuthority?: Authority | undefined
+  /**
+   * Where names really go: `{ 'pay.test': '127.0.0.1:4001', 'old.test': 'http://127.0.0.1:4002' }`. A key is a name,
+   * `name:port` or `*.suffix`; a URL as value changes the scheme too, a value without a port keeps the port.
+   */
+  hosts?: Readonly<Record<string, string>> | undefined
+  /** How servers are reached. */
+  upstream?: UpstreamOptions | undefined
+  /** Octets kept per body in recordings, and held where a rule needs a body whole; traffic itself is never limited. @defaultValue 10 MiB */
+  maxBodyBytes?: number | undefined
+  /** Largest head of a request that must be understood. @defaultValue 262144 */
+  maxHeadBytes?: number | undefined
+  /** Milliseconds to wait for a silent client's first bytes inside a tunnel before the server may speak first. @defaultValue 100 */
+  firstBytesWaitMs?: number | undefined
+  /** Milliseconds for a client to say what it wants: first bytes, SOCKS, TLS hello, first request head. @defaultValue 10000 */
+  handshakeTimeoutMs?: number | undefined
+  /** Milliseconds for a server to accept, and again to finish its TLS handshake. @defaultValue 10000 */
+  connectTimeoutMs?: number | undefined
+  /** Milliseconds without a byte in either direction after which a connection is closed. @defaultValue 300000 */
+  idleTimeoutMs?: number | undefined
+  /** Told of every error that was reported; nothing is thrown for them. @defaultValue none */
+  onError?: ((error: MitmError) => void) | undefined
+}
+
+/** {@link MitmOptions} with the defaults filled in. */
+export interface ResolvedOptions<Authority extends LeafIssuer = LeafIssuer> {
+  readonly host: string
+  readonly port: number
+  readonly protocols: readonly Protocol[]
+  readonly builtinProtocols: boolean
+  readonly middlewares: readonly Middleware[]
+  readonly certificateAuthority: Authority | undefined
+  readonly hosts: Readonly<Record<string, string>>
+  readonly upstream: UpstreamOptions
+  readonly maxBodyBytes: number
+  readonly maxHeadBytes: number
+  readonly firstBytesWaitMs: number
+  readonly handshakeTimeoutMs: number
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly onError: ((error: MitmError) => void) | undefined
+}
+
+const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/
+/** What Node's timers can hold. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+const CHECKS: { readonly [Key in keyof Required<MitmOptions>]: (value: unknown) => string | undefined } = {
+  host: (value) =>
+    typeof value === 'string' && LOOPBACK.test(value) ? undefined : 'a loopback address, such as 127.0.0.1 or ::1',
+  port: (value) => integerIn(value, 0, 65_535),
+  protocols: (value) =>
+    arrayOf(value, ['resolve', 'connect', 'handle'], 'protocols (objects with resolve, connect and handle)'),
+  builtinProtocols: isBoolean,
+  middlewares: (value) => arrayOf(value, [], 'middlewares (objects with hooks)'),
+  certificateAuthority: (value) =>
+    typeof value === 'object' && value !== null && 'certificate' in value && 'contextFor' in value
+      ? undefined
+      : 'a CertificateAuthority',
+  hosts: checkHosts,
+  upstream: checkUpstream,
+  maxBodyBytes: (value) => integerIn(value, 0, Number.MAX_SAFE_INTEGER),
+  maxHeadBytes: (value) => integerIn(value, 256, 2 ** 30),
+  firstBytesWaitMs: (value) => integerIn(value, 0, MAX_TIMER_MS),
+  handshakeTimeoutMs: (value) => integerIn(value, 1, MAX_TIMER_MS),
+  connectTimeoutMs: (value) => integerIn(value, 1, MAX_TIMER_MS),
+  idleTimeoutMs: (value) => integerIn(value, 1, MAX_TIMER_MS),
+  onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
+}
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws {@link MitmError} `MITM_INVALID_OPTION` naming the option, its value and what was expected.
+ */
+export function resolveOptions<Authority extends LeafIssuer>(
+  options: MitmOptions<Authority> = {},
+): ResolvedOptions<Authority> {
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
+  for (const [key, value] of Object.entries(options)) {
+    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof MitmOptions] : undefined
+    if (!check) throw invalidOption(key, value, `one of ${Object.keys(CHECKS).join(', ')}`, 'is not an option')
+    const expected = value === undefined ? undefined : check(value)
+    if (expected) throw invalidOption(key, value, expected)
+  }
+  return {
+    host: options.host ?? '127.0.0.1',
+    port: options.port ?? 0,
+    protocols: options.protocols ?? [],
+    builtinProtocols: options.builtinProtocols ?? true,
+    middlewares: options.middlewares ?? [],
+    certificateAuthority: options.certificateAuthority,
+    hosts: options.hosts ?? {},
+    upstream: options.upstream ?? {},
+    maxBodyBytes: options.maxBodyBytes ?? 10 * 1024 * 1024,
+    maxHeadBytes: options.maxHeadBytes ?? 256 * 1024,
+    firstBytesWaitMs: options.firstBytesWaitMs ?? 100,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
+    onError: options.onError,
+  }
+}
+
+/** The error for an option that cannot be so. */
+export function invalidOption(name: string, value: unknown, expected: string, found = `is ${show(value)}`): MitmError {
+  return new MitmError(
+    'MITM_INVALID_OPTION',
+    `Cannot use option ${JSON.stringify(name)}: it ${found}, expected ${expected}`,
+  )
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return String(value)
+  }
+}
+
+function isBoolean(value: unknown): string | undefined {
+  return typeof value === 'boolean' ? undefined : 'true or false'
+}
+
+function integerIn(value: unknown, least: number, most: number): string | undefined {
+  const fits = typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
+  return fits ? undefined : `a whole number from ${least} to ${most}`
+}
+
+function arrayOf(value: unknown, methods: readonly string[], expected: string): string | undefined {
+  const fits =
+    Array.isArray(value) &&
+    value.every(
+      (item: unknown) => typeof item === 'object' && item !== null && methods.every((method) => method in item),
+    )
+  return fits ? undefined : `an array of ${expected}`
+}
+
+function checkHosts(value: unknown): string | undefined {
+  const expected = "an object of names to 'host', 'host:port' or a URL"
+  if (typeof value !== 'object' || value === null) return expected
+  return Object.values(value).every((target) => typeof target === 'string' && parseHostTarget(target))
+    ? undefined
+    : expected
+}
+
+function checkUpstream(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'an object'
+  const known = ['ca', 'rejectUnauthorized', 'proxy', 'noProxy']
+  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  if (unknown !== undefined) return `an object with ${known.join(', ')}, not ${unknown}`
+  const { rejectUnauthorized, proxy, noProxy } = value as UpstreamOptions
+  if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== 'boolean')
+    return 'true or false as rejectUnauthorized'
+  if (proxy !== undefined && !isProxyUrl(proxy)) return "an 'http://' or 'socks5://' URL as proxy"
+  if (noProxy !== undefined && !Array.isArray(noProxy)) return 'an array of hosts as noProxy'
+  return undefined
+}
+
+function isProxyUrl(value: unknown): boolean {
+  return (
+    typeof value === 'string' && URL.canParse(value) && ['http:', 'socks5:', 'socks:'].includes(new URL(value).protocol)
+  )
+}
+
+/** A value of `hosts`, taken apart; undefined when it is none. */
+export function parseHostTarget(
+  target: string,
+): { host: string; port: number | undefined; tls: boolean | undefined } | undefined {
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(target)
+  const text = hasScheme ? target : `tcp://${/^[^[\]]*:[^[\]]*:/.test(target) ? `[${target}]` : target}`
+  if (!URL.canParse(text)) return undefined
+  const url = new URL(text)
+  const scheme = url.protocol.slice(0, -1)
+  if (!url.hostname || !['tcp', 'http', 'https', 'ws', 'wss'].includes(scheme)) return undefined
+  const tls = hasScheme ? scheme === 'https' || scheme === 'wss' : undefined
+  const port = url.port ? Number(url.port) : tls === undefined ? undefined : tls ? 443 : 80
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port, tls }
+}

@@ -1,0 +1,102 @@
+/** How traffic of one kind is recognised, connected and relayed. */
+import type { Connection } from './connection.ts'
+import type { MaybePromise } from './internal/maybe-promise.ts'
+
+export { InvalidProtocol } from './errors.ts'
+
+/** Where a connection wants to go. */
+export interface Destination {
+  /** Name or address, an IPv6 address without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Whether the server is spoken to in TLS. */
+  readonly tls: boolean
+}
+
+/**
+ * How traffic of one kind is recognised (`resolve`), connected (`connect`) and relayed (`handle`).
+ *
+ * The protocols of a mitm are asked in order. The first whose `resolve` and `connect` do not throw
+ * {@link InvalidProtocol} wins; one that throws it gives way to the next, which is handed the very same bytes. One
+ * instance serves all connections, so keep no state of a connection in it.
+ *
+ * Only `resolve` must be written. The bytes that a protocol is given have passed `clientData` of every middleware;
+ * those that a `handle` of your own reads from `connection.client.reader` have not: pass them through
+ * `connection.clientData(bytes)` and `connection.serverData(bytes)`.
+ *
+ * @example
+ * ```ts
+ * import { InvalidProtocol, Protocol } from 'playwright-mitm/core'
+ * import type { Connection, Destination } from 'playwright-mitm/core'
+ *
+ * // Lines that start with "SHOUT " go to a server of their own.
+ * export class Shout extends Protocol {
+ *   override bytesNeeded = 6
+ *
+ *   resolve(connection: Connection, data: Buffer): Destination {
+ *     if (!data.toString('latin1').startsWith('SHOUT ')) throw new InvalidProtocol()
+ *     return { host: '127.0.0.1', port: 7777, tls: false }
+ *   }
+ * }
+ * ```
+ */
+export abstract class Protocol {
+  /** What records and logs call it. @defaultValue the name of the class, in lower case */
+  get name(): string {
+    return this.constructor.name.toLowerCase()
+  }
+
+  /**
+   * How many of the first bytes `resolve` wants to see. It is asked with fewer only when the client has ended its side,
+   * or has sent nothing more for `firstBytesWaitMs`. A protocol that cannot know the number beforehand throws
+   * `new InvalidProtocol(reason, { incomplete: true })` to be asked again with more.
+   *
+   * @defaultValue 1
+   */
+  bytesNeeded = 1
+
+  /** Most octets that are taken from a socket at once while relaying. @defaultValue 65536 */
+  bufferSize = 65_536
+
+  /** Milliseconds without a byte in either direction after which a relay is idle. @defaultValue 15000 */
+  timeout = 15_000
+
+  /**
+   * Whether a relay that is idle goes on (until the mitm's `idleTimeoutMs`). `false` ends it after `timeout`.
+   *
+   * @defaultValue true
+   */
+  keepAlive = true
+
+  /**
+   * Says where this connection wants to go.
+   *
+   * @param connection - The connection; its server is not connected yet. `connection.destination` is set when an outer
+   *   layer (CONNECT, SOCKS) has named one.
+   * @param data - The first bytes, after `clientData`. None, when the client is silent.
+   * @throws {@link InvalidProtocol} when this is other traffic.
+   */
+  abstract resolve(connection: Connection, data: Buffer): MaybePromise<Destination>
+
+  /**
+   * Opens the server host. The bytes of `data` are this method's to send on: the default connects and writes them.
+   *
+   * @param connection - Its `server` is to be connected: `await connection.open(destination)`.
+   * @param destination - What `resolve` returned.
+   * @param data - The first bytes, after `clientData`.
+   * @throws {@link InvalidProtocol} when this protocol does not fit after all.
+   */
+  async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
+    await connection.open(destination)
+    if (data.length > 0) connection.server.writer?.write(data)
+  }
+
+  /**
+   * Relays until either side is done. The default passes bytes both ways through the middlewares, half-closes included.
+   *
+   * @param connection - With both hosts connected.
+   */
+  handle(connection: Connection): Promise<void> {
+    return connection.relay()
+  }
+}
