@@ -1,0 +1,165 @@
+/** Keeps a record of every connection and every exchange. */
+import type { Connection } from '../connection.ts'
+import type { Exchange } from '../exchange.ts'
+import { Signal } from '../internal/signal.ts'
+import type { Middleware } from '../middleware.ts'
+import { invalidOption } from '../options.ts'
+import { ConnectionRecord, refresh } from './connection-record.ts'
+import type { ServerRecord } from './connection-record.ts'
+
+/** The options of {@link recorder}. */
+export interface RecorderOptions {
+  /** Octets kept of each body; traffic itself is never limited. @defaultValue 10 MiB */
+  maxBodyBytes?: number | undefined
+}
+
+/** A middleware that keeps a record of what passes. */
+export interface Recorder extends Middleware {
+  /** The connections, in the order in which clients made them. The array grows; {@link Recorder.clear} begins a new one. */
+  readonly connections: readonly ConnectionRecord[]
+  /** The exchanges of all connections, in the order in which they began. Grows, as `connections` does. */
+  readonly exchanges: readonly Exchange[]
+  /** Fires at every moment of an exchange and every change of a connection. */
+  readonly changes: Signal
+  /**
+   * Forgets everything so far. What ends later is not brought back by it; a connection that is still open comes back,
+   * as a new record, with its next exchange or server.
+   */
+  clear(): void
+}
+
+/**
+ * Makes a middleware that keeps a record of every connection and every exchange, in memory, until `clear()`.
+ *
+ * It sees no chunk of data, so it costs the same for a small and a large body. One recorder may serve several mitms.
+ *
+ * @throws {@link MitmError} `MITM_INVALID_OPTION` when `maxBodyBytes` is not a whole number from 0 on.
+ *
+ * @example
+ * ```ts
+ * import { Mitm, recorder } from 'playwright-mitm/core'
+ *
+ * const records = recorder({ maxBodyBytes: 1024 })
+ * const mitm = new Mitm({ middlewares: [records] })
+ * await mitm.start()
+ * console.log(records.exchanges.map(String))
+ * ```
+ */
+export function recorder(options: RecorderOptions = {}): Recorder {
+  const { maxBodyBytes = 10 * 1024 * 1024 } = options
+  if (!Number.isSafeInteger(maxBodyBytes) || maxBodyBytes < 0) {
+    throw invalidOption('maxBodyBytes', maxBodyBytes, 'a whole number from 0 on')
+  }
+  return new RecorderMiddleware(maxBodyBytes)
+}
+
+interface Entry {
+  /** How often the recorder had been cleared when this was made. */
+  readonly era: number
+  readonly record: ConnectionRecord
+  readonly servers: ServerRecord[]
+  readonly exchanges: Exchange[]
+}
+
+class RecorderMiddleware implements Recorder {
+  readonly name = 'recorder'
+  readonly changes: Signal = new Signal()
+  connections: ConnectionRecord[] = []
+  exchanges: Exchange[] = []
+
+  readonly #maxBodyBytes: number
+  readonly #entries = new WeakMap<Connection, Entry>()
+  #era = 0
+
+  constructor(maxBodyBytes: number) {
+    this.#maxBodyBytes = maxBodyBytes
+  }
+
+  clear(): void {
+    this.connections = []
+    this.exchanges = []
+    this.#era++
+    this.changes.fire()
+  }
+
+  clientConnected(connection: Connection): void {
+    this.#note(connection)
+    this.changes.fire()
+  }
+
+  serverConnected(connection: Connection): void {
+    const entry = this.#note(connection, true)
+    entry.servers.push(serverOf(connection))
+    this.changes.fire()
+  }
+
+  requestStarted(exchange: Exchange): void {
+    exchange.request.keepBody(this.#maxBodyBytes)
+    const entry = this.#note(exchange.connection)
+    entry.exchanges.push(exchange)
+    this.exchanges.push(exchange)
+    this.changes.fire()
+  }
+
+  requestEnded(): void {
+    this.changes.fire()
+  }
+
+  responseStarted(exchange: Exchange): void {
+    exchange.response?.keepBody(this.#maxBodyBytes)
+    this.changes.fire()
+  }
+
+  exchangeEnded(): void {
+    this.changes.fire()
+  }
+
+  serverDisconnected(connection: Connection): void {
+    this.#update(connection)
+  }
+
+  clientDisconnected(connection: Connection): void {
+    this.#update(connection)
+  }
+
+  connectionEnded(connection: Connection): void {
+    this.#update(connection)
+  }
+
+  /** The entry of a connection, up to date; a new one where it has none (the recorder came later, or was cleared). */
+  #note(connection: Connection, isServerNew = false): Entry {
+    const before = this.#entries.get(connection)
+    const entry =
+      before?.era === this.#era ? before : this.#begin(connection, isServerNew ? [] : serversOf(before, connection))
+    refresh(entry.record, connection)
+    return entry
+  }
+
+  #begin(connection: Connection, servers: ServerRecord[]): Entry {
+    const exchanges: Exchange[] = []
+    const record = new ConnectionRecord(connection, servers, exchanges)
+    const entry = { era: this.#era, record, servers, exchanges }
+    this.#entries.set(connection, entry)
+    this.connections.push(record)
+    return entry
+  }
+
+  #update(connection: Connection): void {
+    const entry = this.#entries.get(connection)
+    if (entry?.era !== this.#era) return
+    refresh(entry.record, connection)
+    this.changes.fire()
+  }
+}
+
+/** The server of a connection that is taken up in its midst. */
+function serversOf(before: Entry | undefined, connection: Connection): ServerRecord[] {
+  const known = before?.record.server
+  if (known) return [known]
+  return connection.server.isConnected ? [serverOf(connection)] : []
+}
+
+function serverOf(connection: Connection): ServerRecord {
+  const { server, destination, serverTls } = connection
+  return { ip: server.ip, port: server.port, host: destination?.host ?? serverTls?.serverName, connectedAt: Date.now() }
+}
