@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
-import { PassThrough } from 'node:stream'
-import type { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import tls from 'node:tls'
 
 import { generate } from 'selfsigned'
@@ -168,6 +167,54 @@ test("a 'data' listener starts the stream after readChunk()", async () => {
   server.on('data', (data: Buffer) => (text += data.toString()))
   await once(server, 'end')
   expect(text).toBe('abc')
+})
+
+test('bytes that came together with the end can be put back, and the end follows them', async () => {
+  for (const size of [3, 300_000]) {
+    const { client, server } = await socketPair({ allowHalfOpen: true })
+    client.end(Buffer.alloc(size, 'x'))
+    let total = 0
+    while (total < size) {
+      await bufferedBy(server, Math.min(size - total, server.readableHighWaterMark))
+      // Long enough for the end to be there too, when all bytes are.
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const chunk = await readChunk(server)
+      if (typeof chunk === 'string') throw new Error(chunk)
+      total += chunk.length
+      server.unshift(chunk)
+      expect(await readChunk(server)).toEqual(chunk)
+    }
+    expect(total).toBe(size)
+    expect(await readChunk(server)).toBe('end')
+  }
+})
+
+test('bytes and end that a stream makes at once can be put back', async () => {
+  const stream = Readable.from([Buffer.from('all')], { objectMode: false })
+  const pushed = new Readable({
+    read() {
+      this.push('all')
+      this.push(null)
+    },
+  })
+  for (const reader of [stream, pushed]) {
+    const chunk = await readChunk(reader)
+    expect(String(chunk)).toBe('all')
+    reader.unshift(chunk)
+    expect(String(await readChunk(reader))).toBe('all')
+    expect(await readChunk(reader)).toBe('end')
+  }
+})
+
+test('readChunk() takes one helping of an endless stream and leaves its high-water mark alone', async () => {
+  const stream = new Readable({
+    highWaterMark: 1000,
+    read() {
+      this.push(Buffer.alloc(1700))
+    },
+  })
+  for (let helping = 0; helping < 5; helping++) expect((await readChunk(stream)).length).toBeLessThan(10_000)
+  expect(stream.readableHighWaterMark).toBe(1000)
 })
 
 test('a pause() right after readChunk() holds', async () => {

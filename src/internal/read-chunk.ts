@@ -14,7 +14,7 @@ export interface ReadChunkOptions {
  *
  * Afterwards the stream does not flow and has no listener of ours, and what comes meanwhile stays in its buffer. So it
  * can be read again, piped, given 'data' listeners (which start it, as on a new stream), wrapped in a `TLSSocket`, or
- * have the bytes put back with `unshift`.
+ * have the bytes put back with `unshift`: at once, for a stream whose end comes in between takes nothing back.
  *
  * The caller keeps `reader`, with an 'error' listener of its own for the time between two reads. One read at a time.
  *
@@ -66,10 +66,21 @@ export function readChunk(reader: Readable, options: ReadChunkOptions = {}): Pro
   })
 }
 
+/**
+ * What is buffered. By exact sizes, because a read() that empties an ended stream lets it emit 'end', after which nothing
+ * can be put back; and by pieces, because a read() of more than the high-water mark raises it for good.
+ */
 function take(reader: Readable): Buffer | undefined {
-  // `read()` is typed any: a byte stream gives Buffers, unless somebody has set an encoding.
-  const chunk = reader.read() as Buffer | string | null
-  return typeof chunk === 'string' ? Buffer.from(chunk, reader.readableEncoding ?? 'utf8') : (chunk ?? undefined)
+  if (reader.readableLength === 0) reader.read(0)
+  const pieces: Buffer[] = []
+  for (let left = reader.readableLength; left > 0;) {
+    // `read()` is typed any: a byte stream gives Buffers, unless somebody has set an encoding.
+    const piece = reader.read(Math.min(left, reader.readableHighWaterMark || left)) as Buffer | string | null
+    if (piece === null) break
+    left -= piece.length
+    pieces.push(typeof piece === 'string' ? Buffer.from(piece, reader.readableEncoding ?? 'utf8') : piece)
+  }
+  return pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]
 }
 
 function closedEarly(): Error {
