@@ -189,21 +189,31 @@ test('bytes that came together with the end can be put back, and the end follows
   }
 })
 
-test('bytes and end that a stream makes at once can be put back', async () => {
-  const stream = Readable.from([Buffer.from('all')], { objectMode: false })
-  const pushed = new Readable({
-    read() {
-      this.push('all')
-      this.push(null)
-    },
+test('bytes and end that come at once while readChunk() waits can be put back', async () => {
+  const reader = new Readable({ read() {} })
+  const waiting = readChunk(reader)
+  setImmediate(() => {
+    reader.push('all')
+    reader.push(null)
   })
-  for (const reader of [stream, pushed]) {
-    const chunk = await readChunk(reader)
-    expect(String(chunk)).toBe('all')
-    reader.unshift(chunk)
-    expect(String(await readChunk(reader))).toBe('all')
-    expect(await readChunk(reader)).toBe('end')
-  }
+  const chunk = await waiting
+  reader.unshift(chunk)
+  expect(String(await readChunk(reader))).toBe('all')
+  expect(await readChunk(reader)).toBe('end')
+})
+
+test('buffered bytes and end that are read from an event can be put back', async () => {
+  const reader = new PassThrough()
+  reader.end('all')
+  await new Promise<void>((resolve, reject) => {
+    setImmediate(() => {
+      readChunk(reader)
+        .then((chunk) => reader.unshift(chunk))
+        .then(() => resolve(), reject)
+    })
+  })
+  expect(String(await readChunk(reader))).toBe('all')
+  expect(await readChunk(reader)).toBe('end')
 })
 
 test('readChunk() takes one helping of an endless stream and leaves its high-water mark alone', async () => {
