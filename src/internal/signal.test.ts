@@ -85,7 +85,7 @@ describe('until()', () => {
 
   it('checks again after each fire, and at no other time', async () => {
     const signal = new Signal()
-    let value: string | undefined
+    let value: string | undefined = undefined
     const check = vi.fn(() => value)
     const wait = signal.until(check)
     await setImmediate()
@@ -104,7 +104,7 @@ describe('until()', () => {
   it('gives up after timeoutMs, with a last check', async () => {
     vi.useFakeTimers()
     const signal = new Signal()
-    let value: number | undefined
+    let value: number | undefined = undefined
     const missed = signal.until(() => undefined, { timeoutMs: 50 })
     const lastMoment = signal.until(() => value, { timeoutMs: 50 })
     value = 1
@@ -117,7 +117,7 @@ describe('until()', () => {
     vi.useFakeTimers()
     const signal = new Signal()
     const controller = new AbortController()
-    let value: number | undefined
+    let value: number | undefined = undefined
     const met = signal.until(() => value, { timeoutMs: 1000 })
     const aborted = signal.until(() => undefined, { timeoutMs: 1000, signal: controller.signal })
     const ended = signal.until(() => undefined, { timeoutMs: 1000 })
@@ -154,7 +154,7 @@ describe('until()', () => {
 
   it('is rejected by what its check throws, and the other waits go on', async () => {
     const signal = new Signal()
-    let value: number | undefined
+    let value: number | undefined = undefined
     const broken = signal.until(() => {
       if (value) throw new Error('broken check')
       return undefined
@@ -170,7 +170,7 @@ describe('until()', () => {
 describe('end()', () => {
   it('settles every wait with "ended", unless its last check is met', async () => {
     const signal = new Signal()
-    let value: number | undefined
+    let value: number | undefined = undefined
     const unmet = signal.until(() => undefined)
     const met = signal.until(() => value)
     value = 3

@@ -44,7 +44,7 @@ describe('a connection record', () => {
   it('follows the connection from accept to end', () => {
     const records = recorder()
     const connection = accepted()
-    records.clientConnected?.(connection)
+    void records.clientConnected?.(connection)
     const [record] = records.connections
     expect(record).toMatchObject({
       id: connection.id,
@@ -59,7 +59,7 @@ describe('a connection record', () => {
     connection.layers.push('tls', 'http/1.1')
     connection.protocol = new Plain()
     connectServer(connection, 'pay.test', '10.0.0.1')
-    records.serverConnected?.(connection)
+    void records.serverConnected?.(connection)
     connection.bytes.fromClient = 17
     connection.bytes.fromServer = 42
     expect(record).toMatchObject({
@@ -76,7 +76,7 @@ describe('a connection record', () => {
     connection.errors.push(error)
     connection.end('server-reset')
     connection.endedAt = 123
-    records.connectionEnded?.(connection)
+    void records.connectionEnded?.(connection)
     expect(record).toMatchObject({ endedAt: 123, endReason: 'server-reset', errors: [error] })
     expect(records.connections).toHaveLength(1)
   })
@@ -85,9 +85,9 @@ describe('a connection record', () => {
     const records = recorder()
     const connection = accepted()
     connectServer(connection, 'pay.test', '10.0.0.1')
-    records.clientConnected?.(connection)
-    records.serverConnected?.(connection)
-    records.connectionEnded?.(connection)
+    void records.clientConnected?.(connection)
+    void records.serverConnected?.(connection)
+    void records.connectionEnded?.(connection)
     const [record] = records.connections
     const held = new Set<unknown>()
     collect(record, held)
@@ -99,11 +99,11 @@ describe('a connection record', () => {
   it('lists every server of a connection, and shows the last as its server', () => {
     const records = recorder()
     const connection = accepted()
-    records.clientConnected?.(connection)
+    void records.clientConnected?.(connection)
     connectServer(connection, 'a.test', '10.0.0.1')
-    records.serverConnected?.(connection)
+    void records.serverConnected?.(connection)
     connectServer(connection, 'b.test', '10.0.0.2')
-    records.serverConnected?.(connection)
+    void records.serverConnected?.(connection)
     expect(records.connections[0]?.servers.map((server) => server.host)).toEqual(['a.test', 'b.test'])
     expect(records.connections[0]?.server?.ip).toBe('10.0.0.2')
   })
@@ -120,7 +120,7 @@ describe('a connection record', () => {
     const records = recorder()
     const connection = accepted()
     connectServer(connection, '::1', '::1')
-    records.serverConnected?.(connection)
+    void records.serverConnected?.(connection)
     expect(String(records.connections[0])).toBe('127.0.0.1:5000 -> [::1]:443')
   })
 })
@@ -178,7 +178,7 @@ describe('changes', () => {
   ][])('fires at %s', async (_, happen) => {
     const records = recorder()
     const connection = accepted()
-    records.clientConnected?.(connection)
+    void records.clientConnected?.(connection)
     await setImmediate()
     const listener = vi.fn()
     records.changes.subscribe(listener)
@@ -205,12 +205,12 @@ describe('clear()', () => {
     const records = recorder()
     const connection = accepted()
     const exchange = exchangeOn(connection)
-    records.clientConnected?.(connection)
+    void records.clientConnected?.(connection)
     records.requestStarted?.(exchange)
     records.clear()
     records.exchangeEnded?.(exchange)
-    records.clientDisconnected?.(connection)
-    records.connectionEnded?.(connection)
+    void records.clientDisconnected?.(connection)
+    void records.connectionEnded?.(connection)
     expect(records.exchanges).toEqual([])
     expect(records.connections).toEqual([])
   })
@@ -218,9 +218,9 @@ describe('clear()', () => {
   it('brings back an open connection with its next exchange, its server known', () => {
     const records = recorder()
     const connection = accepted()
-    records.clientConnected?.(connection)
+    void records.clientConnected?.(connection)
     connectServer(connection, 'pay.test', '10.0.0.1')
-    records.serverConnected?.(connection)
+    void records.serverConnected?.(connection)
     records.requestStarted?.(exchangeOn(connection))
     const before = records.connections[0]
     records.clear()
