@@ -93,7 +93,7 @@ function nearestOf(missed: readonly Exchange[], filter: CompiledFilter): Map<Exc
   return new Map(
     missed
       .map((exchange) => [exchange, filter.misses(exchange)] as const)
-      .sort(([, left], [, right]) => left.length - right.length)
+      .toSorted(([, left], [, right]) => left.length - right.length)
       .slice(0, MAX_NEAREST),
   )
 }
