@@ -1,0 +1,78 @@
+/** The certificates that clients are shown: one for each name, valid for nothing else. */
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+
+import type { KeyObject } from 'node:crypto'
+
+import { MitmError } from '../errors.ts'
+import { issueCertificate, type Issuer } from './issue.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+/** With the day of back-dating below the 397 days after which browsers call a certificate too long-lived. */
+const VALIDITY_DAYS = 395
+/** RFC 1035 section 2.3.4, in text and without the trailing dot. */
+const MAX_NAME_LENGTH = 253
+/** Underscores are not host names by RFC 952, but people use them, and browsers go there. */
+const DNS_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
+
+/** What a leaf is made out to. */
+export interface LeafName {
+  readonly kind: 'dns' | 'ip'
+  /** Lower case and ASCII, without trailing dot, brackets or zone; an IPv6 address in its shortest form. */
+  readonly value: string
+}
+
+/**
+ * Brings a host name into the form in which it stands in a certificate, so that one host has one leaf.
+ *
+ * @param hostname - A DNS name (also in Unicode, or with a trailing dot) or an IP address, with or without brackets.
+ * @throws {@link MitmError} `MITM_CA_FAILED` when no certificate could hold it: empty, a wildcard, longer than 253
+ * characters, or with characters that names cannot have.
+ */
+export function leafName(hostname: string): LeafName {
+  const address = hostname
+    .replace(/\.$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/%.*$/, '')
+  const family = isIP(address)
+  if (family === 4) return { kind: 'ip', value: address }
+  if (family === 6) return { kind: 'ip', value: new URL(`http://[${address}]`).hostname.slice(1, -1) }
+  // ASCII names do not go through domainToASCII: it takes 1.2 for the address 1.0.0.2.
+  const ascii = /^[\0-\x7f]*$/.test(hostname) ? hostname.toLowerCase() : domainToASCII(hostname)
+  const value = ascii.replace(/\.$/, '')
+  if (value.length <= MAX_NAME_LENGTH && DNS_NAME.test(value)) return { kind: 'dns', value }
+  throw new MitmError(
+    'MITM_CA_FAILED',
+    `Cannot make a certificate for ${JSON.stringify(hostname)}: it is neither a host name nor an IP address`,
+  )
+}
+
+/**
+ * Makes a leaf: for one name, for servers only, back-dated by a day, valid for a little more than a year and never
+ * longer than its issuer.
+ *
+ * @param name - What it is made out to; as the only subject alternative name (RFC 6125 section 6.4.4).
+ * @param key - The leaf's key: EC P-256.
+ * @returns PEM.
+ */
+export async function issueLeaf(name: LeafName, key: KeyObject, issuer: Issuer): Promise<string> {
+  const now = Date.now()
+  return await issueCertificate(
+    {
+      commonName: name.value,
+      notBefore: new Date(Math.max(now - DAY_MS, Date.parse(issuer.certificate.validFrom))),
+      notAfter: new Date(Math.min(now + VALIDITY_DAYS * DAY_MS, Date.parse(issuer.certificate.validTo))),
+      key,
+      extensions: [
+        { name: 'basicConstraints', cA: false, critical: true },
+        { name: 'keyUsage', digitalSignature: true, critical: true },
+        { name: 'extKeyUsage', serverAuth: true },
+        {
+          name: 'subjectAltName',
+          altNames: [name.kind === 'ip' ? { type: 7, ip: name.value } : { type: 2, value: name.value }],
+        },
+      ],
+    },
+    issuer,
+  )
+}

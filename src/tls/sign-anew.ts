@@ -1,0 +1,92 @@
+/**
+ * Signs a certificate from `selfsigned` anew, with what that cannot write:
+ *
+ * - key identifiers, which RFC 5280 sections 4.2.1.1 and 4.2.1.2 demand and which Python 3.13 and
+ *   `openssl verify -x509_strict` insist on;
+ * - the issuer's name, octet for octet as in the issuer's certificate. Written anew from text it could differ from the
+ *   subject of a CA that another program made (PrintableString or UTF8String), and some clients compare octets.
+ */
+import { createHash, sign, type KeyObject, X509Certificate } from 'node:crypto'
+
+import { readChildren, readElements, TAG, writeElement } from './der.ts'
+
+const SUBJECT_KEY_ID = Buffer.from([0x55, 0x1d, 0x0e])
+const AUTHORITY_KEY_ID = Buffer.from([0x55, 0x1d, 0x23])
+/** KeyIdentifier is `[0] IMPLICIT` in AuthorityKeyIdentifier. */
+const KEY_IDENTIFIER_TAG = 0x80
+/** AlgorithmIdentifier of RFC 5758 section 3.2. */
+const ECDSA_WITH_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex')
+/** AlgorithmIdentifier of RFC 4055 section 5, with the NULL that it demands. */
+const RSA_WITH_SHA256 = Buffer.from('300d06092a864886f70d01010b0500', 'hex')
+
+/** What a chain needs of a certificate, as DER. */
+export interface CertificateParts {
+  /** The Name element. */
+  readonly subject: Buffer
+  /** The SubjectPublicKeyInfo element. */
+  readonly publicKeyInfo: Buffer
+  /** The octets of its subject key identifier; those it should have, when it has none. */
+  readonly keyId: Buffer
+}
+
+/** Takes out of a certificate what a chain needs. */
+export function certificateParts(certificate: X509Certificate): CertificateParts {
+  const fields = readFields(certificate)
+  const subject = fields.at(5)?.whole ?? Buffer.alloc(0)
+  const publicKeyInfo = fields.at(6)?.whole ?? Buffer.alloc(0)
+  const extensions = fields.find(({ tag }) => tag === TAG.extensions)
+  const extension = (extensions ? readChildren(extensions.content) : []).find(({ content }) =>
+    readElements(content)[0]?.content.equals(SUBJECT_KEY_ID),
+  )
+  const value = extension && readElements(extension.content).find(({ tag }) => tag === TAG.octetString)
+  const keyId = value && readElements(value.content)[0]?.content
+  return { subject, publicKeyInfo, keyId: keyId ?? hashPublicKey(publicKeyInfo) }
+}
+
+/**
+ * Writes a certificate anew: with key identifiers, and issued and signed by `issuer`.
+ *
+ * @param certificate - An X.509 v3 certificate with extensions, and without key identifiers.
+ * @param issuer - Whose name and key identifier it gets as issuer; `'itself'` for a root.
+ * @param issuerKey - The key that signs: RSA or EC.
+ * @returns PEM.
+ */
+export function signAnew(
+  certificate: X509Certificate,
+  issuer: CertificateParts | 'itself',
+  issuerKey: KeyObject,
+): string {
+  const own = certificateParts(certificate)
+  const authority = issuer === 'itself' ? own : issuer
+  const keyIds = [
+    writeExtension(SUBJECT_KEY_ID, writeElement(TAG.octetString, own.keyId)),
+    writeExtension(AUTHORITY_KEY_ID, writeElement(TAG.sequence, writeElement(KEY_IDENTIFIER_TAG, authority.keyId))),
+  ]
+  const algorithm = issuerKey.asymmetricKeyType === 'rsa' ? RSA_WITH_SHA256 : ECDSA_WITH_SHA256
+  const fields = readFields(certificate).map(({ tag, content, whole }, index) => {
+    if (index === 2) return algorithm
+    if (index === 3) return authority.subject
+    if (tag !== TAG.extensions) return whole
+    const extensions = readChildren(content).map((extension) => extension.whole)
+    return writeElement(TAG.extensions, writeElement(TAG.sequence, ...extensions, ...keyIds))
+  })
+  const toBeSigned = writeElement(TAG.sequence, ...fields)
+  // A BIT STRING begins with the number of unused bits in its last octet.
+  const signature = writeElement(TAG.bitString, Buffer.from([0]), sign('sha256', toBeSigned, issuerKey))
+  return new X509Certificate(writeElement(TAG.sequence, toBeSigned, algorithm, signature)).toString()
+}
+
+/** The fields of the TBSCertificate: version, serial, algorithm, issuer, validity, subject, key, …, extensions. */
+function readFields(certificate: X509Certificate): ReturnType<typeof readElements> {
+  return readElements(readChildren(certificate.raw)[0]?.content ?? Buffer.alloc(0))
+}
+
+/** RFC 5280 section 4.2.1.2, method 1: SHA-1 of the key's bits. It is a name, not a protection. */
+function hashPublicKey(publicKeyInfo: Buffer): Buffer {
+  const bits = readChildren(publicKeyInfo)[1]?.content.subarray(1) ?? Buffer.alloc(0)
+  return createHash('sha1').update(bits).digest()
+}
+
+function writeExtension(id: Buffer, value: Buffer): Buffer {
+  return writeElement(TAG.sequence, writeElement(TAG.objectId, id), writeElement(TAG.octetString, value))
+}
