@@ -32,6 +32,7 @@ try {
       extends: '../tsconfig.json',
       // An outDir of its own: the package is what the build made, as for a user, and not the sources.
       compilerOptions: { rootDir: '..', outDir: 'out', isolatedDeclarations: false, declaration: false },
+      include: [],
       files: names,
     }),
   )
