@@ -1,0 +1,212 @@
+/** When … then …: what is done to the exchanges that a filter means. */
+import type { MitmError } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import type { DataTransform } from '../middleware.ts'
+import {
+  blockAct,
+  dataAct,
+  invalidRule,
+  jsonAct,
+  respondAct,
+  rewriteRequestAct,
+  rewriteResponseAct,
+  ruleFailed,
+} from './act.ts'
+import type { Act, RequestRewriter, ResponseRewriter } from './act.ts'
+import { noteCallSite } from './call-site.ts'
+import type { CompiledFilter } from './filter.ts'
+import { show } from './filter-text.ts'
+import type { HeadersInput } from './headers-input.ts'
+import type { RequestChange, ResponseChange } from './message-change.ts'
+
+/** What a rule tells its list. */
+export interface RuleHooks {
+  removed(rule: Rule): void
+  /** A function of its filter threw. */
+  failed(error: MitmError, exchange: Exchange): void
+}
+
+/** How a JSON answer is sent. */
+export interface JsonInit {
+  /** @defaultValue 200 */
+  status?: number
+  /** `content-type` is `application/json` unless named here. */
+  headers?: HeadersInput
+}
+
+/**
+ * What is done to the exchanges that a filter means. Rules are made by `when()`; each method adds to the rule and takes
+ * effect at once. A rule may do several things, but decide (`respond`, `json`, `block`) only once. A rule that does
+ * nothing is passed over, and not counted.
+ *
+ * All methods that add throw a {@link MitmError} `MITM_INVALID_RULE` when the rule cannot do what it is told.
+ *
+ * @example
+ * ```ts
+ * import type { RuleList } from 'playwright-mitm/core'
+ *
+ * export function declineOnce(rules: RuleList): void {
+ *   rules.post('https://pay.test/charge').json({ error: 'declined' }, { status: 402 }).once()
+ * }
+ * ```
+ */
+export class Rule implements Disposable {
+  /** @internal */
+  readonly filter: CompiledFilter
+  readonly #acts: Act[] = []
+  readonly #hooks: RuleHooks
+  readonly #findCallSite: () => string | undefined
+  #limit = Number.POSITIVE_INFINITY
+  #calls = 0
+  #isRemoved = false
+
+  /** @internal Rules are made by `when()`. */
+  constructor(filter: CompiledFilter, hooks: RuleHooks) {
+    this.filter = filter
+    this.#hooks = hooks
+    this.#findCallSite = noteCallSite()
+  }
+
+  /** How often it was applied. */
+  get calls(): number {
+    return this.#calls
+  }
+
+  /** `file:line` at which it was made, outside this package. */
+  get where(): string | undefined {
+    return this.#findCallSite()
+  }
+
+  /** @internal What it does, in the order in which it was told. */
+  get acts(): readonly Act[] {
+    return this.#acts
+  }
+
+  /** Whether it would be applied to an exchange that its filter means. */
+  get isLive(): boolean {
+    return !this.#isRemoved && this.#acts.length > 0 && this.#calls < this.#limit
+  }
+
+  /** Whether it answers in place of the server. */
+  get decides(): boolean {
+    return this.#acts.some(({ kind }) => kind === 'answer')
+  }
+
+  /**
+   * Answers in place of the server. Decides.
+   *
+   * @param status - From 200 to 599.
+   * @param body - Decoded: it is sent in the coding that a `content-encoding` in `headers` names. Its `content-type` is
+   *   `text/plain` for texts (`text/html` if it begins with `<`), else `application/octet-stream`, unless `headers` says
+   *   otherwise. Not with 204 and 304.
+   */
+  respond(status: number, body?: string | Uint8Array, headers?: HeadersInput): this {
+    return this.#decide('respond', respondAct(status, body, headers))
+  }
+
+  /** Answers with `value` as JSON. Decides. */
+  json(value: unknown, init?: JsonInit): this {
+    return this.#decide('json', jsonAct(value, init))
+  }
+
+  /** Cuts the connection to the client without a response. Decides. */
+  block(): this {
+    return this.#decide('block', blockAct())
+  }
+
+  /** Changes the request before it goes to the server. A function is called when the body has come whole. */
+  rewriteRequest(change: RequestChange | RequestRewriter): this {
+    return this.#add(rewriteRequestAct(change, this.#blame))
+  }
+
+  /** Changes the response, the server's or an answer. A function is called when the body has come whole. */
+  rewriteResponse(change: ResponseChange | ResponseRewriter): this {
+    return this.#add(rewriteResponseAct(change, this.#blame))
+  }
+
+  /** Changes the octets of the response on their way to the client. */
+  serverData(transform: DataTransform): this {
+    return this.#add(dataAct('serverData', transform, this.#blame))
+  }
+
+  /** Changes the octets of the request on their way to the server. */
+  clientData(transform: DataTransform): this {
+    return this.#add(dataAct('clientData', transform, this.#blame))
+  }
+
+  /** Lets it be applied once; then it steps aside. */
+  once(): this {
+    return this.times(1)
+  }
+
+  /** Lets it be applied `count` times in all; then it steps aside. */
+  times(count: number): this {
+    if (!Number.isInteger(count) || count < 0) {
+      throw invalidRule('times', `count is ${show(count)}, expected a whole number from 0`)
+    }
+    this.#limit = count
+    return this
+  }
+
+  /** Takes the rule out. What it is doing already goes on. */
+  remove(): void {
+    this.#isRemoved = true
+    this.#hooks.removed(this)
+  }
+
+  /** Takes the rule out. */
+  [Symbol.dispose](): void {
+    this.remove()
+  }
+
+  /** What it is for, what it does, how often, and how often it was applied. */
+  explain(): string {
+    return `${this.describe()}; applied ${times(this.#calls)}${this.#isRemoved ? ', removed' : ''}`
+  }
+
+  /** @internal What it is for, what it does, and how often. */
+  describe(): string {
+    const acts = this.#acts.map(({ text }) => text).join(', ') || 'nothing'
+    const limit = Number.isFinite(this.#limit) ? `, ${times(this.#limit)}` : ''
+    return `when ${this.filter.text}: ${acts}${limit}`
+  }
+
+  /** @internal Whether the head of the request is what the filter means. */
+  headMatches(exchange: Exchange): boolean {
+    return this.filter.headMatches(exchange, this.#onThrow)
+  }
+
+  /** @internal Whether the rest of it is, once the body has come. */
+  restMatches(exchange: Exchange): boolean {
+    return this.filter.restMatches(exchange, this.#onThrow)
+  }
+
+  /** @internal Counts one use, and notes it on the exchange. */
+  use(exchange: Exchange): void {
+    this.#calls++
+    exchange.rules.push(this.describe())
+  }
+
+  readonly #onThrow = (error: unknown, exchange: Exchange): void => {
+    this.#hooks.failed(this.#blame('choose', error), exchange)
+  }
+
+  readonly #blame = (what: string, cause: unknown): MitmError => {
+    const { where } = this
+    return ruleFailed(`${JSON.stringify(this.describe())}${where ? ` (${where})` : ''}`, what, cause)
+  }
+
+  #decide(method: string, act: Act): this {
+    if (this.decides) throw invalidRule(method, `the rule has an answer already (${this.describe()}), expected one`)
+    return this.#add(act)
+  }
+
+  #add(act: Act): this {
+    this.#acts.push(act)
+    return this
+  }
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`
+}
