@@ -1,7 +1,9 @@
 /** A pair of hosts that the mitm relays between. */
 import { MitmError } from './errors.ts'
+import type { Side } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { Host } from './host.ts'
+import type { IdleTimer } from './internal/idle-timer.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 import type { Intervention } from './middleware.ts'
 import type { Destination, Protocol } from './protocol.ts'
@@ -46,26 +48,36 @@ export interface CertificateFacts {
 /** The moments of an exchange that middlewares are told of. */
 export type ExchangeMoment = 'requestStarted' | 'requestEnded' | 'responseStarted' | 'exchangeEnded'
 
-/**
- * What the mitm does for the connections it accepts; a {@link Connection} passes its calls on to it.
- *
- * @internal
- */
+/** What the mitm does for one connection that it accepted; {@link Connection} passes its calls on to it. */
 export interface ConnectionFlow {
   readonly settings: ConnectionSettings
-  clientData(connection: Connection, data: Buffer): MaybePromise<Buffer>
-  serverData(connection: Connection, data: Buffer): MaybePromise<Buffer>
+  /** Aborts when the mitm is done with the connection. */
+  readonly signal: AbortSignal
+  clientData(data: Buffer): MaybePromise<Buffer>
+  serverData(data: Buffer): MaybePromise<Buffer>
   mayAnswer(destination: Destination): boolean
+  /** Whether a middleware intercepts exchanges at all. */
+  readonly isIntercepting: boolean
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined>
-  mayIntercept(): boolean
   notify(moment: ExchangeMoment, exchange: Exchange): void
-  dial(connection: Connection, destination: Destination): Promise<void>
-  open(connection: Connection, destination: Destination): Promise<void>
-  closeServer(connection: Connection): void
-  unwrap(connection: Connection, data: Buffer): Promise<void>
-  relay(connection: Connection): Promise<void>
-  report(connection: Connection, error: MitmError): void
+  dial(destination: Destination): Promise<void>
+  open(destination: Destination): Promise<void>
+  closeServer(): Promise<void>
+  reset(side: Side): void
+  /** Does to the other side what happened to this one; tells whether the connection is over by that. */
+  passEnd(side: Side, end: StreamEnd): boolean
+  /** Watches for the time in which nothing passes. */
+  watchIdle(onIdle: (error: MitmError) => void): IdleTimer
+  unwrap(data: Buffer): Promise<void>
+  relay(): Promise<void>
+  report(error: MitmError): void
 }
+
+/** How a stream ended: by the other side's FIN, by an error (a reset), or closed from this side. */
+export type StreamEnd =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'error'; readonly error: Error }
+  | { readonly kind: 'closed' }
 
 /** Limits that hold for each connection. */
 export interface ConnectionSettings {
@@ -135,12 +147,12 @@ export class Connection {
 
   /** Passes bytes from the client through the `clientData` of every middleware, in order. */
   clientData(data: Buffer): MaybePromise<Buffer> {
-    return this.flow.clientData(this, data)
+    return this.flow.clientData(data)
   }
 
   /** Passes bytes from the server through the `serverData` of every middleware, in order. */
   serverData(data: Buffer): MaybePromise<Buffer> {
-    return this.flow.serverData(this, data)
+    return this.flow.serverData(data)
   }
 
   /**
@@ -151,7 +163,7 @@ export class Connection {
    *   `MITM_UPSTREAM_PROXY_FAILED`.
    */
   dial(destination: Destination): Promise<void> {
-    return this.flow.dial(this, destination)
+    return this.flow.dial(destination)
   }
 
   /**
@@ -161,7 +173,7 @@ export class Connection {
    * @throws {@link MitmError} as `dial`, and `MITM_SERVER_TLS_FAILED`, `MITM_SERVER_CERTIFICATE`.
    */
   open(destination: Destination): Promise<void> {
-    return this.flow.open(this, destination)
+    return this.flow.open(destination)
   }
 
   /** Whether a middleware could answer for this host, so that it must not be dialled before a request needs it. */
@@ -175,17 +187,32 @@ export class Connection {
    * @param data - Bytes of the inner layer that have been read already and have not passed `clientData`.
    */
   unwrap(data: Buffer = Buffer.alloc(0)): Promise<void> {
-    return this.flow.unwrap(this, data)
+    return this.flow.unwrap(data)
+  }
+
+  /** Whether an outer layer (CONNECT, SOCKS) has said where all of this connection goes. */
+  get isTunnelled(): boolean {
+    return this.layers.some((layer) => layer === 'connect' || layer.startsWith('socks'))
+  }
+
+  /** Aborts when the mitm is done with this connection: what a protocol waits for should end then. */
+  get signal(): AbortSignal {
+    return this.flow.signal
+  }
+
+  /** Ends one side as if the network had: with a TCP reset. */
+  reset(side: Side): void {
+    this.flow.reset(side)
   }
 
   /** Passes bytes both ways through the middlewares until both sides are done. */
   relay(): Promise<void> {
-    return this.flow.relay(this)
+    return this.flow.relay()
   }
 
   /** Notes an error on this connection and hands it to `onError`; the connection goes on. */
   report(error: MitmError): void {
-    this.flow.report(this, error)
+    this.flow.report(error)
   }
 
   /** Notes why this connection ended, unless a reason is known already. */

@@ -73,6 +73,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   #headers: Readonly<Record<string, string>> | undefined
   #whenComplete: { promise: Promise<boolean>; resolve: (complete: boolean) => void } | undefined
   #isOver = false
+  #isReleased = false
 
   /** @param head - The head, or what parses it when somebody looks. */
   constructor(head: Head | (() => Head)) {
@@ -152,9 +153,9 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     this.#limit = Math.max(this.#limit, limit)
   }
 
-  /** Resolves when the message is whole (true), or will never be (false). */
+  /** Resolves when the message is whole (true), or will never be or is too large to wait for (false). */
   whenComplete(): Promise<boolean> {
-    if (this.#isOver) return Promise.resolve(this.isComplete)
+    if (this.#isOver || this.#isReleased) return Promise.resolve(this.isComplete)
     if (!this.#whenComplete) {
       let resolve: (complete: boolean) => void = () => {}
       const promise = new Promise<boolean>((settle) => {
@@ -165,9 +166,15 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     return this.#whenComplete.promise
   }
 
-  /** Whether somebody waits in {@link HttpMessage.whenComplete}. */
-  get isAwaited(): boolean {
-    return this.#whenComplete !== undefined
+  /** Whether waiting for the whole message was given up, since it is too large to be held. */
+  get isReleased(): boolean {
+    return this.#isReleased
+  }
+
+  /** For protocols: the message is too large to be held; {@link HttpMessage.whenComplete} tells `false` from now on. */
+  release(): void {
+    this.#isReleased = true
+    this.#whenComplete?.resolve(false)
   }
 
   /** For protocols: octets of the body have passed. The message keeps `octets` itself, not a copy. */
@@ -228,8 +235,12 @@ export class Exchange {
   readonly id: string
   readonly connection: Connection
   readonly request: HttpRequest
-  /** The final response, once its head has come. */
+  /** The final response as the client got it, once its head is known. */
   response: HttpResponse | undefined
+  /** The request as it was sent to the server, where a rule changed it. */
+  sentRequest: HttpRequest | undefined
+  /** The response as the server sent it, where a rule changes it. */
+  serverResponse: HttpResponse | undefined
   /** Heads of `1xx` responses that came before it. */
   readonly interim: HttpResponse[] = []
   /** Milliseconds since 1970 at which the request's first octet had come. */
@@ -237,6 +248,8 @@ export class Exchange {
   readonly timings: ExchangeTimings = {}
   /** Set when the exchange is over. */
   endReason: ExchangeEndReason | undefined
+  /** Why it went on as octets, where it could not be framed. */
+  opaqueReason: string | undefined
   /** What went wrong, where something did. */
   error: MitmError | undefined
   /** Who wrote the response: the server, a rule, or the mitm itself (to report an error). */

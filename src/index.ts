@@ -1,6 +1,61 @@
 /** The public names of the core: everything without Playwright. */
-export { isMitmError, MitmError } from './errors.ts'
-export type { ErrorCode } from './errors.ts'
-export type { Exchange } from './exchange.ts'
+export { Connection } from './connection.ts'
+export type {
+  CertificateFacts,
+  ConnectionEndReason,
+  ConnectionFlow,
+  ConnectionSettings,
+  ExchangeMoment,
+  StreamEnd,
+  TlsFacts,
+} from './connection.ts'
+export { ERROR_CODES, isMitmError, MitmError } from './errors.ts'
+export type { ErrorCode, MitmErrorDetails, Side } from './errors.ts'
+export { Exchange, HttpMessage, HttpRequest, HttpResponse } from './exchange.ts'
+export type { ExchangeEndReason, ExchangeTimings, Field, RequestHead, ResponseHead } from './exchange.ts'
+export { Host } from './host.ts'
+export type { HostOptions } from './host.ts'
+export type { MaybePromise } from './internal/maybe-promise.ts'
+export type { Signal, WaitOutcome } from './internal/signal.ts'
+export type {
+  Answer,
+  DataTransform,
+  Intervention,
+  Middleware,
+  Rewrite,
+  RewrittenRequest,
+  RewrittenResponse,
+} from './middleware.ts'
+export type { ConnectionRecord, ServerRecord } from './middleware/connection-record.ts'
+export { httpLog } from './middleware/http-log.ts'
+export { log } from './middleware/log.ts'
+export type { LogOptions } from './middleware/log.ts'
+export { recorder } from './middleware/recorder.ts'
+export type { Recorder, RecorderOptions } from './middleware/recorder.ts'
+export { Mitm } from './mitm.ts'
+export type { MitmAuthority, Registration } from './mitm.ts'
+export type { LeafIssuer, MitmOptions, ResolvedOptions, UpstreamOptions } from './options.ts'
+export { InvalidProtocol, Protocol } from './protocol.ts'
+export type { Destination } from './protocol.ts'
+export { Http1 } from './protocols/http1/http1.ts'
+export { Socks } from './protocols/socks/socks.ts'
+export { Tcp } from './protocols/tcp/tcp.ts'
+export type { RequestRewriter, ResponseRewriter } from './rules/act.ts'
 export { compileFilter } from './rules/filter.ts'
-export type { CompiledFilter, ExchangeFilter } from './rules/filter.ts'
+export type {
+  CompiledFilter,
+  ExchangeFilter,
+  ExchangeFilterObject,
+  NamedValueFilter,
+  NamedValuesFilter,
+  ValueFilter,
+} from './rules/filter.ts'
+export type { HeadersInput } from './rules/headers-input.ts'
+export type { RequestChange, ResponseChange } from './rules/message-change.ts'
+export type { RequestView, ResponseView } from './rules/message-view.ts'
+export type { AsymmetricMatcher } from './rules/predicate.ts'
+export type { JsonInit, Rule } from './rules/rule.ts'
+export { startMitm, TestMitm } from './test-mitm.ts'
+export type { IdleOptions, WaitOptions } from './test-mitm.ts'
+export { CertificateAuthority } from './tls/certificate-authority.ts'
+export type { CertificateAuthorityOptions } from './tls/certificate-authority.ts'

@@ -79,6 +79,17 @@ export abstract class Protocol {
   abstract resolve(connection: Connection, data: Buffer): MaybePromise<Destination>
 
   /**
+   * For protocols that take a layer off (CONNECT, SOCKS): how many of the first octets are theirs before the next layer
+   * begins. Those after it are given to nobody, and to no hook, before the layer is off.
+   *
+   * @param _octets - The first octets, before `clientData`.
+   * @returns undefined when this is other traffic, or not known yet. @defaultValue undefined
+   */
+  layerLength(_octets: Buffer): number | undefined {
+    return undefined
+  }
+
+  /**
    * Opens the server host. The bytes of `data` are this method's to send on: the default connects and writes them.
    *
    * @param connection - Its `server` is to be connected: `await connection.open(destination)`.

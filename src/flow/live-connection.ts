@@ -1,0 +1,338 @@
+/**
+ * One accepted connection while it lives: its sockets, who was told of it, and its end. What a `Connection` offers to
+ * protocols is done here.
+ */
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { SecureContext, TLSSocket } from 'node:tls'
+
+import type { Connection, ConnectionFlow, ConnectionSettings, ExchangeMoment, StreamEnd } from '../connection.ts'
+import { errorText, isMitmError, MitmError, systemCode } from '../errors.ts'
+import type { Side } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import { Host } from '../host.ts'
+import type { IdleTimer } from '../internal/idle-timer.ts'
+import type { MaybePromise } from '../internal/maybe-promise.ts'
+import type { Intervention } from '../middleware.ts'
+import type { ResolvedOptions } from '../options.ts'
+import type { Destination, Protocol } from '../protocol.ts'
+import { certificateFacts, tlsFacts } from '../tls/facts.ts'
+import { secureServer } from '../tls/secure-server.ts'
+import type { SecuredServer } from '../tls/secure-server.ts'
+import { trustContext } from '../tls/trust.ts'
+import { closeGracefully } from './close.ts'
+import { authorityOf, dial, ignore, routeOf } from './dial.ts'
+import type { Route } from './dial.ts'
+import type { Pipeline } from './pipeline.ts'
+import { passEndOn, relay, watchIdle } from './relay.ts'
+import { unwrap } from './sniff.ts'
+
+/** Makes the contexts with which clients are answered in TLS. */
+export interface Certificates {
+  contextFor(hostname: string): Promise<SecureContext>
+  untrustedContextFor(hostname: string, reason: string): Promise<SecureContext>
+}
+
+/** What all connections of a mitm share. */
+export interface FlowContext {
+  readonly options: ResolvedOptions
+  readonly pipeline: Pipeline
+  readonly protocols: readonly Protocol[]
+  readonly listening: { readonly host: string; readonly port: number }
+  certificates(): Promise<Certificates>
+  report(error: MitmError, connection?: Connection): void
+}
+
+/** The socket to a server, dialled but perhaps not yet shown as connected. */
+interface ServerSocket {
+  readonly destination: Destination
+  readonly route: Route
+  readonly raw: Socket
+  tls: TLSSocket | undefined
+}
+
+/** One accepted connection while it lives. */
+export class LiveConnection implements ConnectionFlow {
+  readonly connection: Connection
+  readonly context: FlowContext
+  readonly settings: ConnectionSettings
+  /** The socket that was accepted, below all layers. */
+  readonly clientSocket: Socket
+  /** The client's stream above the layers taken off so far. */
+  clientStream: Duplex
+  readonly #controller = new AbortController()
+  readonly #gone = new Map<Host, Promise<void>>()
+  #server: ServerSocket | undefined
+  #isServerShown = false
+  #closed: (() => void) | undefined
+  #isClosing = false
+
+  constructor(connection: Connection, clientSocket: Socket, context: FlowContext) {
+    this.connection = connection
+    this.context = context
+    this.settings = context.options
+    this.clientSocket = clientSocket
+    this.clientStream = clientSocket
+    clientSocket.on('error', ignore)
+    connection.attachFlow(this)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** The socket dialled for the current destination, secured or not, before or after it is shown as connected. */
+  get serverStream(): Socket | undefined {
+    return this.#server?.tls ?? this.#server?.raw
+  }
+
+  get isIntercepting(): boolean {
+    return this.context.pipeline.has('intercept')
+  }
+
+  /** Serves the connection to its end. Never rejects. */
+  async serve(): Promise<void> {
+    const { connection } = this
+    const closed = new Promise<void>((resolve) => {
+      this.#closed = resolve
+    })
+    const { client } = connection
+    this.clientSocket.once('close', () => this.#disconnected('client', client))
+    try {
+      await this.context.pipeline.observe('clientConnected', connection)
+      await Promise.race([this.unwrap(Buffer.alloc(0)), closed])
+    } catch (error) {
+      if (!this.#isClosing) this.#failed(error)
+    }
+    await this.#finish()
+  }
+
+  /** Ends the connection now. Managed hosts are destroyed, the others left alone. */
+  close(): void {
+    this.connection.end('mitm-closed')
+    this.#isClosing = true
+    this.#controller.abort()
+    if (this.connection.client.mitmManaged) this.clientSocket.destroy()
+    if (this.connection.server.mitmManaged) this.#server?.raw.destroy()
+    this.#closed?.()
+  }
+
+  clientData(data: Buffer): MaybePromise<Buffer> {
+    this.connection.bytes.fromClient += data.length
+    return this.context.pipeline.transform('clientData', this.connection, data)
+  }
+
+  serverData(data: Buffer): MaybePromise<Buffer> {
+    this.connection.bytes.fromServer += data.length
+    return this.context.pipeline.transform('serverData', this.connection, data)
+  }
+
+  mayAnswer(destination: Destination): boolean {
+    return this.context.pipeline.mayAnswer(destination)
+  }
+
+  intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
+    return this.context.pipeline.intercept(exchange)
+  }
+
+  notify(moment: ExchangeMoment, exchange: Exchange): void {
+    this.context.pipeline.notify(moment, exchange)
+  }
+
+  report(error: MitmError): void {
+    this.connection.errors.push(error)
+    this.context.report(error, this.connection)
+  }
+
+  unwrap(data: Buffer): Promise<void> {
+    return unwrap(this, data)
+  }
+
+  relay(): Promise<void> {
+    return relay(this.connection)
+  }
+
+  async dial(destination: Destination): Promise<void> {
+    if (this.#server && isSame(this.#server.destination, destination) && !this.#server.raw.destroyed) return
+    await this.closeServer()
+    const { options, listening } = this.context
+    const route = routeOf(destination, options.hosts)
+    const raw = await dial(destination, route, { ...options, listening, signal: this.signal })
+    this.#server = { destination, route, raw, tls: undefined }
+  }
+
+  /** Whether the server of a destination is to be spoken to in TLS, after the `hosts` option. */
+  wantsTls(destination: Destination): boolean {
+    return routeOf(destination, this.context.options.hosts).tls ?? destination.tls
+  }
+
+  /**
+   * Does the TLS handshake with the dialled server.
+   *
+   * @param serverName - The name the client asked for.
+   * @param alpnProtocols - What the client offered, as far as it can be relayed.
+   */
+  async secure(
+    destination: Destination,
+    serverName: string | undefined,
+    alpnProtocols: readonly string[],
+  ): Promise<SecuredServer> {
+    await this.dial(destination)
+    const server = this.#server
+    if (!server) throw new MitmError('MITM_NOT_RUNNING', 'Cannot secure a server that is not dialled')
+    if (server.tls) return { socket: server.tls, authorizationError: this.connection.serverTls?.authorizationError }
+    const { options } = this.context
+    const secured = await secureServer(server.raw, {
+      host: destination.host,
+      serverName,
+      alpnProtocols,
+      secureContext: trustContext(options.upstream),
+      timeoutMs: options.connectTimeoutMs,
+      authority: authorityOf(destination),
+    })
+    server.tls = secured.socket
+    const certificate = certificateFacts(secured.socket.getPeerCertificate())
+    this.connection.serverTls = tlsFacts(secured.socket, serverName, certificate, secured.authorizationError)
+    return secured
+  }
+
+  /** Puts the decrypted stream in the client's place. */
+  replaceClient(stream: Duplex): void {
+    stream.on('error', ignore)
+    this.clientStream = stream
+    this.connection.client.attach(stream, stream)
+  }
+
+  /** Whether a certificate with this fault must be refused. */
+  refuses(authorizationError: string | undefined): authorizationError is string {
+    return authorizationError !== undefined && this.context.options.upstream.rejectUnauthorized !== false
+  }
+
+  async open(destination: Destination): Promise<void> {
+    if (this.#isServerShown && this.#server && isSame(this.#server.destination, destination)) return
+    if (this.#isServerShown) await this.closeServer()
+    await this.dial(destination)
+    const { connection } = this
+    if (this.wantsTls(destination) && !this.#server?.tls) await this.#secureLate(destination)
+    const stream = this.serverStream
+    if (!this.#server || !stream) return
+    const host = connection.server
+    host.attach(stream, stream)
+    this.#isServerShown = true
+    this.#server.raw.once('close', () => this.#disconnected('server', host))
+    if (this.context.pipeline.has('serverConnected')) await this.context.pipeline.observe('serverConnected', connection)
+  }
+
+  /** The handshake where the client had its own already (or has none), so that a bad certificate cannot be mirrored. */
+  async #secureLate(destination: Destination): Promise<void> {
+    const { clientTls } = this.connection
+    const alpn = clientTls ? clientTls.alpn : 'http/1.1'
+    const isOwn = this.connection.destination?.host === destination.host
+    const serverName = (isOwn ? clientTls?.serverName : undefined) ?? destination.host
+    const { authorizationError } = await this.secure(destination, serverName, alpn ? [alpn] : [])
+    if (!this.refuses(authorizationError)) return
+    const authority = authorityOf(destination)
+    throw new MitmError(
+      'MITM_SERVER_CERTIFICATE',
+      `Cannot trust the certificate of ${authority}: ${authorizationError}; upstream.ca adds a trusted authority, upstream.rejectUnauthorized: false trusts every one`,
+      { side: 'server', authority },
+    )
+  }
+
+  async closeServer(): Promise<void> {
+    const server = this.#server
+    if (!server) return
+    const host = this.connection.server
+    const wasShown = this.#isServerShown
+    this.#server = undefined
+    this.#isServerShown = false
+    if (wasShown) {
+      this.connection.server = new Host()
+      await this.#release('server', host, server.raw)
+      await this.#disconnected('server', host)
+    } else server.raw.destroy()
+  }
+
+  reset(side: Side): void {
+    const host = this.connection[side]
+    const socket = side === 'client' ? this.clientSocket : this.#server?.raw
+    // Only the socket below TLS can send a reset.
+    if (host.mitmManaged) socket?.resetAndDestroy()
+  }
+
+  passEnd(side: Side, end: StreamEnd): boolean {
+    return passEndOn(this.connection, side, end)
+  }
+
+  watchIdle(onIdle: (error: MitmError) => void): IdleTimer {
+    return watchIdle(this.connection, onIdle)
+  }
+
+  /** Tells once per host that it is gone. */
+  #disconnected(side: Side, host: Host): Promise<void> {
+    let told = this.#gone.get(host)
+    if (!told) {
+      told = this.context.pipeline.observe(
+        side === 'client' ? 'clientDisconnected' : 'serverDisconnected',
+        this.connection,
+      )
+      this.#gone.set(host, told)
+    }
+    return told
+  }
+
+  #failed(error: unknown): void {
+    const { connection } = this
+    const coded = codedError(error, connection)
+    connection.end(coded.code === 'MITM_CLIENT_RESET' ? 'client-reset' : 'failed')
+    if (this.signal.aborted) return
+    this.report(coded)
+  }
+
+  async #finish(): Promise<void> {
+    const { connection } = this
+    this.#controller.abort()
+    const server = this.#server
+    const { client, server: serverHost } = connection
+    if (!client.mitmManaged || (this.#isServerShown && !serverHost.mitmManaged)) connection.end('handed-over')
+    if (server) await this.#release('server', serverHost, server.raw)
+    if (this.#isServerShown) await this.#disconnected('server', serverHost)
+    await this.#release('client', client, this.clientSocket)
+    await this.#disconnected('client', client)
+    connection.end('mitm-closed')
+    connection.endedAt = Date.now()
+    await this.context.pipeline.observe('connectionEnded', connection)
+    if (client.mitmManaged) client.reader = undefined
+    if (serverHost.mitmManaged) serverHost.reader = undefined
+  }
+
+  async #release(side: Side, host: Host, raw: Socket): Promise<void> {
+    if (!host.mitmManaged) {
+      host.reader?.pause()
+      return
+    }
+    if (this.#isClosing) raw.destroy()
+    else await closeGracefully(host.isConnected ? host.writer : raw, raw, this.settings.idleTimeoutMs)
+    if (side === 'server') this.#server = undefined
+  }
+}
+
+function isSame(one: Destination, other: Destination): boolean {
+  return one.host === other.host && one.port === other.port
+}
+
+function codedError(error: unknown, connection: Connection): MitmError {
+  if (isMitmError(error)) return error
+  if (systemCode(error) === 'ECONNRESET') {
+    return new MitmError('MITM_CLIENT_RESET', `The client ${connection.client} reset the connection`, {
+      side: 'client',
+      cause: error,
+    })
+  }
+  const text = `${nameOf(connection.protocol)} failed on ${connection}: ${errorText(error)}`
+  return new MitmError('MITM_PROTOCOL_FAILED', text, { cause: error })
+}
+
+function nameOf(protocol: Protocol | undefined): string {
+  return protocol ? `Protocol ${protocol.name}` : 'Protocol detection'
+}

@@ -1,0 +1,103 @@
+/** Relays octets both ways through the middlewares: raw TCP, and the default of every protocol. */
+import type { Connection, ConnectionEndReason, StreamEnd } from '../connection.ts'
+import { errorText, MitmError } from '../errors.ts'
+import type { Side } from '../errors.ts'
+import { IdleTimer } from '../internal/idle-timer.ts'
+import { isPromise } from '../internal/maybe-promise.ts'
+import type { MaybePromise } from '../internal/maybe-promise.ts'
+import { Pump, writeThrough } from '../internal/pump.ts'
+
+/**
+ * Relays until both sides have ended, one was reset, or nothing has passed for too long. A half-close is passed on, and
+ * the other direction goes on. When one side ends and the other is not managed by the mitm, the relay is over at once.
+ *
+ * @throws {@link MitmError} `MITM_IDLE_TIMEOUT`, or what a middleware failed with.
+ */
+export function relay(connection: Connection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { client, server, protocol } = connection
+    const clientReader = client.reader
+    const serverReader = server.reader
+    if (!clientReader || !serverReader) {
+      reject(
+        new MitmError(
+          'MITM_NOT_RUNNING',
+          `Cannot relay ${connection}: both hosts must be connected, call open() first`,
+        ),
+      )
+      return
+    }
+    const hasEnded = { client: false, server: false }
+    const idle = connection.flow.watchIdle(finish)
+    const pumps = {
+      client: new Pump(clientReader, handlers('client'), protocol?.bufferSize),
+      server: new Pump(serverReader, handlers('server'), protocol?.bufferSize),
+    }
+    const onAbort = (): void => finish()
+    connection.signal.addEventListener('abort', onAbort)
+    pumps.client.start()
+    pumps.server.start()
+    if (connection.signal.aborted) onAbort()
+
+    function finish(error?: unknown): void {
+      idle.stop()
+      pumps.client.stop()
+      pumps.server.stop()
+      connection.signal.removeEventListener('abort', onAbort)
+      if (error === undefined) resolve()
+      else reject(error instanceof Error ? error : new Error(errorText(error)))
+    }
+
+    function handlers(side: Side): {
+      data: (chunk: Buffer) => MaybePromise<void>
+      end: (end: StreamEnd) => void
+      failed: typeof finish
+    } {
+      const other = side === 'client' ? server : client
+      return {
+        data: (chunk) => {
+          idle.touch()
+          const out = side === 'client' ? connection.clientData(chunk) : connection.serverData(chunk)
+          if (isPromise(out)) return out.then((octets) => writeThrough(other.writer, octets, pumps[side]))
+          writeThrough(other.writer, out, pumps[side])
+          return undefined
+        },
+        end: (end) => {
+          const done = connection.flow.passEnd(side, end)
+          hasEnded[side] = true
+          if (done || (hasEnded.client && hasEnded.server)) finish()
+        },
+        failed: finish,
+      }
+    }
+  })
+}
+
+/**
+ * Does to the other side what happened to this one: a FIN as a FIN, a reset as a reset.
+ *
+ * @returns Whether the relay is over by that.
+ */
+export function passEndOn(connection: Connection, side: Side, end: StreamEnd): boolean {
+  const otherSide = side === 'client' ? 'server' : 'client'
+  const other = connection[otherSide]
+  if (end.kind === 'error') {
+    connection.end(`${side}-reset` satisfies ConnectionEndReason)
+    connection.reset(otherSide)
+    return true
+  }
+  connection.end(`${side}-closed` satisfies ConnectionEndReason)
+  if (!other.mitmManaged || !connection[side].mitmManaged) return true
+  if (other.writer && !other.writer.destroyed && !other.writer.writableEnded) other.writer.end()
+  return end.kind === 'closed'
+}
+
+/** Watches for the time in which nothing passes: the protocol's `timeout`, or `idleTimeoutMs` where it keeps alive. */
+export function watchIdle(connection: Connection, onIdle: (error: MitmError) => void): IdleTimer {
+  const { protocol } = connection
+  const idleMs = protocol && !protocol.keepAlive ? protocol.timeout : connection.flow.settings.idleTimeoutMs
+  return new IdleTimer(idleMs, () => {
+    connection.end('idle-timeout')
+    onIdle(new MitmError('MITM_IDLE_TIMEOUT', `Closed ${connection}: no octet in either direction for ${idleMs} ms`))
+  })
+}

@@ -1,0 +1,104 @@
+/** Takes the TLS layer off: towards the server first, so that the client is shown what the server showed. */
+import { errorText, isMitmError, MitmError, systemCode } from '../errors.ts'
+import { readChunk } from '../internal/read-chunk.ts'
+import type { Destination } from '../protocol.ts'
+import { readClientHello } from '../tls/client-hello.ts'
+import type { ClientHello } from '../tls/client-hello.ts'
+import { certificateFacts, tlsFacts } from '../tls/facts.ts'
+import { secureClient } from '../tls/secure-client.ts'
+import { alertOf, fatalAlert } from '../tls/secure-server.ts'
+import { closeGracefully } from './close.ts'
+import type { LiveConnection } from './live-connection.ts'
+
+/** What this version can relay; a client that offers more is shown only these. */
+const RELAYED_ALPN = (protocol: string): boolean => protocol !== 'h2' && protocol !== 'h3'
+
+/** What a TLS alert says when there is no better one (RFC 8446 section 6.2: internal_error). */
+const INTERNAL_ERROR = 80
+
+/**
+ * Finishes the TLS handshake whose first octets have come, and puts the decrypted stream in the client's place.
+ *
+ * Where the server is dialled already, the handshake with it comes first, and its choice of ALPN and the verdict over
+ * its certificate are passed on. Where a rule might answer, the client is answered at once.
+ *
+ * @throws {@link MitmError} `MITM_INCOMPLETE_HANDSHAKE`, `MITM_MALFORMED_TLS`, `MITM_CLIENT_TLS_FAILED`,
+ *   `MITM_SERVER_TLS_FAILED`.
+ */
+export async function interceptTls(live: LiveConnection, first: Buffer): Promise<void> {
+  const { connection, context } = live
+  const { octets, hello } = await wholeHello(live, first)
+  const inTunnel = connection.destination
+  const destination: Destination | undefined = inTunnel && { ...inTunnel, tls: true }
+  const hostname = hello.serverName ?? destination?.host ?? ownAddress(live)
+  const offered = hello.alpnProtocols.filter(RELAYED_ALPN)
+
+  let alpn = offered.includes('http/1.1') ? 'http/1.1' : undefined
+  let fault: string | undefined
+  if (destination && !live.mayAnswer(destination) && live.wantsTls(destination)) {
+    const secured = await live
+      .secure(destination, hello.serverName, offered)
+      .catch((error: unknown) => mirror(live, error))
+    alpn = secured.socket.alpnProtocol || undefined
+    fault = live.refuses(secured.authorizationError) ? secured.authorizationError : undefined
+  }
+
+  const certificates = await context.certificates()
+  const secureContext = await (fault
+    ? certificates.untrustedContextFor(hostname, fault)
+    : certificates.contextFor(hostname))
+  const stream = live.clientStream
+  stream.unshift(octets)
+  const socket = await secureClient(stream, {
+    secureContext,
+    alpnProtocol: alpn,
+    timeoutMs: context.options.handshakeTimeoutMs,
+    serverName: hostname,
+  }).catch((error: unknown) => {
+    if (!fault || !isMitmError(error)) throw error
+    const text = `Showed the client that the certificate of ${hostname} is bad (${fault}), and it refused it`
+    throw new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname, cause: error })
+  })
+  connection.layers.push('tls')
+  connection.destination = destination
+  live.replaceClient(socket)
+  connection.clientTls = tlsFacts(socket, hello.serverName, certificateFacts(socket.getCertificate()))
+}
+
+async function wholeHello(live: LiveConnection, first: Buffer): Promise<{ octets: Buffer; hello: ClientHello }> {
+  const { context, signal } = live
+  const deadline = performance.now() + context.options.handshakeTimeoutMs
+  let octets = first
+  for (;;) {
+    const hello = readClientHello(octets)
+    if (hello !== 'incomplete') return { octets, hello }
+    const timeoutMs = Math.max(1, deadline - performance.now())
+    // oxlint-disable-next-line no-await-in-loop
+    const chunk = await readChunk(live.clientStream, { timeoutMs, signal })
+    if (typeof chunk === 'string') {
+      const why =
+        chunk === 'end' ? 'it closed the connection' : `nothing more for ${context.options.handshakeTimeoutMs} ms`
+      const text = `Cannot read the TLS hello of ${live.connection.client}: ${octets.length} octets came, then ${why}`
+      throw new MitmError('MITM_INCOMPLETE_HANDSHAKE', text, { side: 'client' })
+    }
+    octets = Buffer.concat([octets, chunk])
+  }
+}
+
+/** Does to the client what the server did to the mitm: the same alert, a reset, or a close. */
+async function mirror(live: LiveConnection, error: unknown): Promise<never> {
+  const cause = isMitmError(error) ? error.cause : error
+  if (systemCode(cause) === 'ECONNRESET') {
+    // Node gives a FIN during the handshake the same code, with a text of its own: that is passed on as a FIN.
+    if (!errorText(cause).includes('disconnected')) live.reset('client')
+  } else if (cause !== undefined) {
+    live.clientStream.write(fatalAlert(alertOf(error) ?? INTERNAL_ERROR))
+    await closeGracefully(live.clientStream, live.clientSocket, 1000)
+  }
+  throw error
+}
+
+/** The name in the certificate for a client that names nobody: it can only know this proxy's address. */
+function ownAddress(live: LiveConnection): string {
+  return live.clientSocket.localAddress ?? live.context.listening.host
+}

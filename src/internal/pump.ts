@@ -1,0 +1,178 @@
+/**
+ * Reads one stream to its end, chunk by chunk, with back-pressure: the reading half of every relay.
+ *
+ * Knows nothing of protocols. Does not own the stream: whoever made the pump closes it.
+ */
+import type { Readable, Writable } from 'node:stream'
+
+import { isPromise } from './maybe-promise.ts'
+import type { MaybePromise } from './maybe-promise.ts'
+
+/** How a stream ended: by the other side's FIN, by an error (a reset), or closed from this side. */
+export type PumpEnd =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'error'; readonly error: Error }
+  | { readonly kind: 'closed' }
+
+/** What a {@link Pump} calls. */
+export interface PumpHandlers {
+  /** Called with each chunk. Until a promise that it returns has settled, nothing more is read. */
+  data(chunk: Buffer): MaybePromise<void>
+  /** Called once, after the last chunk has been handled. */
+  end(end: PumpEnd): void
+  /** Called when `data` threw or rejected; nothing more is read. */
+  failed(error: unknown): void
+}
+
+/** Reads a stream chunk by chunk; starts with {@link Pump.start}. */
+export class Pump {
+  readonly #reader: Readable
+  readonly #handlers: PumpHandlers
+  readonly #bufferSize: number
+  readonly #queue: Buffer[] = []
+  #holds = 0
+  #isBusy = false
+  #isOver = false
+  #end: PumpEnd | undefined
+
+  /**
+   * @param reader - The stream to read; it must be paused.
+   * @param handlers - What to call.
+   * @param bufferSize - Most octets that are handed on at once.
+   */
+  constructor(reader: Readable, handlers: PumpHandlers, bufferSize = 65_536) {
+    this.#reader = reader
+    this.#handlers = handlers
+    this.#bufferSize = bufferSize
+  }
+
+  /** Begins to read. */
+  start(): void {
+    const reader = this.#reader
+    reader.on('data', this.#onData)
+    reader.on('end', this.#onEnd)
+    reader.on('error', this.#onError)
+    reader.on('close', this.#onClose)
+    if (reader.errored) this.#onError(reader.errored)
+    else if (reader.readableEnded) this.#onEnd()
+    else if (reader.destroyed) this.#onClose()
+    else if (this.#holds === 0) reader.resume()
+  }
+
+  /** Stops reading for good, and leaves the stream paused with no listener of this pump. */
+  stop(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#reader.off('data', this.#onData)
+    this.#reader.off('end', this.#onEnd)
+    this.#reader.off('error', this.#onError)
+    this.#reader.off('close', this.#onClose)
+    this.#reader.pause()
+  }
+
+  /** Stops reading until as many {@link Pump.release} have come as there were holds. */
+  hold(): void {
+    if (this.#holds++ === 0) this.#reader.pause()
+  }
+
+  /** Undoes one {@link Pump.hold}. */
+  release(): void {
+    if (--this.#holds > 0 || this.#isOver) return
+    this.#drain()
+    if (this.#holds === 0 && !this.#isBusy && !this.#end) this.#reader.resume()
+  }
+
+  /** Takes the chunks that were read and not handed on yet. */
+  takeQueued(): Buffer[] {
+    return this.#queue.splice(0)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (chunk.length <= this.#bufferSize) this.#queue.push(chunk)
+    else
+      for (let at = 0; at < chunk.length; at += this.#bufferSize)
+        this.#queue.push(chunk.subarray(at, at + this.#bufferSize))
+    this.#drain()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#over({ kind: 'end' })
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#over({ kind: 'error', error })
+  }
+
+  readonly #onClose = (): void => {
+    this.#over({ kind: 'closed' })
+  }
+
+  #over(end: PumpEnd): void {
+    // A stream that ends and is then reset has ended all the same; one that has an error is closed next.
+    if (this.#end && !(this.#end.kind === 'end' && this.#queue.length > 0 && end.kind === 'error')) return
+    this.#end = end
+    this.#drain()
+  }
+
+  #drain(): void {
+    if (this.#isBusy) return
+    while (!this.#isOver && this.#queue.length > 0) {
+      // A dead stream cannot be held: what it sent before is handed on at once.
+      if (this.#holds > 0 && this.#end?.kind !== 'error') return
+      const chunk = this.#queue.shift()
+      if (!chunk) break
+      let handled: MaybePromise<void>
+      try {
+        handled = this.#handlers.data(chunk)
+      } catch (error) {
+        this.#fail(error)
+        return
+      }
+      if (isPromise(handled)) {
+        this.#isBusy = true
+        this.hold()
+        handled.then(this.#onHandled, this.#onRejected)
+        return
+      }
+    }
+    if (this.#end && !this.#isOver && this.#queue.length === 0) {
+      this.stop()
+      this.#handlers.end(this.#end)
+    }
+  }
+
+  readonly #onHandled = (): void => {
+    this.#isBusy = false
+    this.release()
+    if (this.#end) this.#drain()
+  }
+
+  readonly #onRejected = (error: unknown): void => {
+    this.#isBusy = false
+    this.#fail(error)
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return
+    this.stop()
+    this.#handlers.failed(error)
+  }
+}
+
+/**
+ * Writes, and holds the pump that feeds the writer until the octets are gone when it has enough.
+ *
+ * @param writer - A writer that has ended or is destroyed takes nothing, silently: its end is told by its own events.
+ */
+export function writeThrough(writer: Writable | undefined, octets: Uint8Array, pump: Pump | undefined): void {
+  if (!writer || octets.length === 0 || writer.destroyed || writer.writableEnded) return
+  if (writer.write(octets) || !pump) return
+  pump.hold()
+  const release = (): void => {
+    writer.off('drain', release)
+    writer.off('close', release)
+    pump.release()
+  }
+  writer.on('drain', release)
+  writer.on('close', release)
+}

@@ -1,0 +1,219 @@
+/** The proxy: listens, accepts, and closes. What happens to a connection in between is in `flow/`. */
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+
+import { Connection } from './connection.ts'
+import { errorText, MitmError, systemCode } from './errors.ts'
+import { LiveConnection } from './flow/live-connection.ts'
+import type { FlowContext } from './flow/live-connection.ts'
+import { Pipeline } from './flow/pipeline.ts'
+import { Host } from './host.ts'
+import type { Middleware } from './middleware.ts'
+import { resolveOptions } from './options.ts'
+import type { MitmOptions, ResolvedOptions } from './options.ts'
+import type { Protocol } from './protocol.ts'
+import { Http1 } from './protocols/http1/http1.ts'
+import { Socks } from './protocols/socks/socks.ts'
+import { Tcp } from './protocols/tcp/tcp.ts'
+import { CertificateAuthority } from './tls/certificate-authority.ts'
+
+/** What takes a middleware out again, by `dispose()`, `using`, or the end of a scope. */
+export interface Registration extends Disposable {
+  dispose(): void
+}
+
+/** What a certificate authority of a mitm must be. */
+export type MitmAuthority = Pick<CertificateAuthority, 'certificate' | 'contextFor' | 'untrustedContextFor'>
+
+/**
+ * A man-in-the-middle proxy on one port of the loopback interface. Clients may speak HTTP proxying, SOCKS, TLS or plain
+ * HTTP to it: the first octets decide.
+ *
+ * @example
+ * ```ts
+ * import { Mitm } from 'playwright-mitm/core'
+ *
+ * const mitm = new Mitm({ hosts: { 'pay.test': '127.0.0.1:4001' } })
+ * mitm.use({
+ *   clientConnected: (connection) => console.log(`${connection.client} connected`),
+ * })
+ * await mitm.start()
+ * console.log(mitm.url) // http://127.0.0.1:41234
+ * await mitm.close()
+ * ```
+ */
+export class Mitm implements AsyncDisposable {
+  /** The options with their defaults. */
+  readonly options: ResolvedOptions<MitmAuthority>
+
+  readonly #pipeline: Pipeline
+  readonly #protocols: readonly Protocol[]
+  readonly #live = new Set<LiveConnection>()
+  readonly #serving = new Set<Promise<void>>()
+  #authority: Promise<MitmAuthority> | undefined
+  #server: Server | undefined
+  #port = 0
+  #starting: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * Does not listen yet: see {@link Mitm.start}.
+   *
+   * @throws {@link MitmError} `MITM_INVALID_OPTION`, `MITM_INVALID_MIDDLEWARE`.
+   */
+  constructor(options: MitmOptions<MitmAuthority> = {}) {
+    this.options = resolveOptions(options)
+    this.#pipeline = new Pipeline((error) => this.report(error))
+    for (const middleware of this.options.middlewares) this.#pipeline.add(middleware)
+    const builtin = this.options.builtinProtocols ? [new Http1(), new Socks(), new Tcp()] : []
+    this.#protocols = [...this.options.protocols, ...builtin]
+    if (this.options.certificateAuthority) this.#authority = Promise.resolve(this.options.certificateAuthority)
+  }
+
+  /** The port it listens on. @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` */
+  get port(): number {
+    if (this.#port === 0) {
+      throw new MitmError('MITM_NOT_RUNNING', 'Cannot tell the port of a mitm that does not listen: call start() first')
+    }
+    return this.#port
+  }
+
+  /** The proxy as a URL: `http://127.0.0.1:PORT`. @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` */
+  get url(): string {
+    const { host } = this.options
+    return `http://${host.includes(':') ? `[${host}]` : host}:${this.port}`
+  }
+
+  /** Whether it listens. */
+  get isRunning(): boolean {
+    return this.#port !== 0 && this.#closing === undefined
+  }
+
+  /**
+   * Listens. Resolves when it does, and when `mitmStarted` of every middleware has settled. A second call waits for the
+   * first.
+   *
+   * @throws {@link MitmError} `MITM_LISTEN_FAILED` when the address is taken or cannot be had, `MITM_NOT_RUNNING` after
+   *   `close()`.
+   */
+  start(): Promise<void> {
+    if (this.#closing) {
+      return Promise.reject(new MitmError('MITM_NOT_RUNNING', 'Cannot start a mitm that was closed: make a new one'))
+    }
+    this.#starting ??= this.#listen()
+    return this.#starting
+  }
+
+  /**
+   * Adds middlewares behind the others, also at run time: they see what passes from now on.
+   *
+   * @returns What takes them out again.
+   * @throws {@link MitmError} `MITM_INVALID_MIDDLEWARE`; then none is added.
+   */
+  use(...middlewares: readonly Middleware[]): Registration {
+    const removals: (() => void)[] = []
+    const dispose = (): void => {
+      for (const remove of removals.splice(0)) remove()
+    }
+    try {
+      for (const middleware of middlewares) removals.push(this.#pipeline.add(middleware))
+    } catch (error) {
+      dispose()
+      throw error
+    }
+    if (this.isRunning) {
+      // Reports its own errors.
+      for (const middleware of middlewares) void this.#pipeline.started(this.options.host, this.port, middleware)
+    }
+    return { dispose, [Symbol.dispose]: dispose }
+  }
+
+  /**
+   * Stops listening and closes every managed host; those with `mitmManaged = false` are left open. Resolves when the
+   * last managed socket is gone and its hooks have settled. May be called again, and before `start()`.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** As {@link Mitm.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** The authority whose certificates clients are shown; made when first asked for. @throws {@link MitmError} `MITM_CA_FAILED` */
+  certificateAuthority(): Promise<MitmAuthority> {
+    this.#authority ??= CertificateAuthority.shared()
+    return this.#authority
+  }
+
+  /** Hands an error to `onError`. */
+  protected report(error: MitmError): void {
+    try {
+      this.options.onError?.(error)
+    } catch {
+      // Somebody who throws while being told of an error cannot be told of that one.
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { host, port } = this.options
+    const server = createServer({ allowHalfOpen: true, noDelay: true })
+    server.on('connection', (socket) => this.#accept(socket))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => {
+        const why = systemCode(error) === 'EADDRINUSE' ? 'the port is taken; 0 takes a free one' : errorText(error)
+        reject(new MitmError('MITM_LISTEN_FAILED', `Cannot listen on ${host}:${port}: ${why}`, { cause: error }))
+      })
+      server.listen({ host, port }, resolve)
+    }).catch((error: unknown) => {
+      this.#starting = undefined
+      throw error
+    })
+    server.on('error', (error) => {
+      this.report(
+        new MitmError('MITM_LISTEN_FAILED', `Cannot accept on ${host}: ${errorText(error)}`, { cause: error }),
+      )
+    })
+    const address = server.address()
+    this.#server = server
+    this.#port = typeof address === 'object' && address ? address.port : port
+    if (this.#closing) server.close()
+    else await this.#pipeline.started(host, this.#port)
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#closing) {
+      socket.destroy()
+      return
+    }
+    const connection = new Connection(new Host({ reader: socket, writer: socket }))
+    const live = new LiveConnection(connection, socket, this.#context)
+    this.#live.add(live)
+    const serving = live.serve().finally(() => {
+      this.#live.delete(live)
+      this.#serving.delete(serving)
+    })
+    this.#serving.add(serving)
+  }
+
+  get #context(): FlowContext {
+    return {
+      options: this.options,
+      pipeline: this.#pipeline,
+      protocols: this.#protocols,
+      listening: { host: this.options.host, port: this.#port },
+      certificates: () => this.certificateAuthority(),
+      report: (error) => this.report(error),
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.#starting?.catch(() => undefined)
+    // Not awaited: a listening server waits for every socket, also for those that were handed over.
+    this.#server?.close()
+    for (const live of this.#live) live.close()
+    await Promise.all(this.#serving)
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * HTTP/1: as a proxy (CONNECT, absolute-form), as the server that a tunnel leads to, or by the Host field. Decides where
+ * it goes; `session.ts` relays it.
+ */
+import type { Connection } from '../../connection.ts'
+import { errorText, InvalidProtocol, isMitmError, MitmError } from '../../errors.ts'
+import { Protocol } from '../../protocol.ts'
+import type { Destination } from '../../protocol.ts'
+import { findHeadEnd, looksLikeRequest, parseAuthority, parseRequestHead } from './head.ts'
+import { destinationOf, errorOctets, statusFor } from './messages.ts'
+import { Session } from './session.ts'
+
+const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n')
+
+/** Relays HTTP/1.0 and HTTP/1.1. */
+export class Http1 extends Protocol {
+  /** The first octets of each connection whose session is about to begin. */
+  readonly #first = new WeakMap<Connection, Buffer>()
+
+  override get name(): string {
+    return 'http/1.1'
+  }
+
+  /** @throws {@link MitmError} `MITM_MALFORMED_HTTP`, `MITM_HEAD_TOO_LARGE`, after the client was told so. */
+  resolve(connection: Connection, data: Buffer): Destination {
+    const looks = data.length === 0 ? 'no' : looksLikeRequest(data)
+    if (looks === 'no') throw new InvalidProtocol('The first line is not a request line')
+    if (looks === 'incomplete') throw new InvalidProtocol('The request line is not complete', { incomplete: true })
+    if (connection.destination) return connection.destination
+    try {
+      return this.#destination(connection, data)
+    } catch (error) {
+      if (error instanceof InvalidProtocol || !isMitmError(error)) throw error
+      connection.client.writer?.write(errorOctets(statusFor(error), error))
+      throw error
+    }
+  }
+
+  #destination(connection: Connection, data: Buffer): Destination {
+    const { maxHeadBytes } = connection.flow.settings
+    const end = findHeadEnd(data)
+    if (end < 0 && data.length <= maxHeadBytes) {
+      throw new InvalidProtocol('The request head is not complete', { incomplete: true })
+    }
+    if (end < 0 || end > maxHeadBytes) {
+      const text = `Cannot read the request head of ${connection.client}: it is longer than maxHeadBytes (${maxHeadBytes})`
+      throw new MitmError('MITM_HEAD_TOO_LARGE', text, { side: 'client' })
+    }
+    const { method, target, fields } = parseRequestHead(data.subarray(0, end))
+    if (method === 'CONNECT') {
+      const authority = parseAuthority(target, 443)
+      if (authority) return { ...authority, tls: false }
+      const text = `Cannot connect to ${JSON.stringify(target)}: expected host:port as the target of CONNECT`
+      throw new MitmError('MITM_MALFORMED_HTTP', text, { side: 'client' })
+    }
+    const host = fields.find(([name]) => name.toLowerCase() === 'host')?.[1]
+    return destinationOf({ method, target, host }, connection.clientTls !== undefined)
+  }
+
+  override layerLength(octets: Buffer): number | undefined {
+    if (!isConnect(octets)) return undefined
+    const end = findHeadEnd(octets)
+    return end < 0 ? undefined : end
+  }
+
+  override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
+    // Inside a tunnel a CONNECT is for the server, another proxy.
+    if (
+      connection.layers.includes('connect') ||
+      connection.layers.some((layer) => layer.startsWith('socks')) ||
+      !isConnect(data)
+    ) {
+      this.#first.set(connection, data)
+      return
+    }
+    try {
+      if (!connection.mayAnswer(destination)) await connection.dial(destination)
+    } catch (error) {
+      // Never a bare close: some clients would try again at once, thousands of times.
+      const coded = isMitmError(error) ? error : new MitmError('MITM_DIAL_FAILED', errorText(error), { cause: error })
+      connection.client.writer?.write(errorOctets(statusFor(coded), coded))
+      throw coded
+    }
+    connection.client.writer?.write(ESTABLISHED)
+    connection.layers.push('connect')
+  }
+
+  override handle(connection: Connection): Promise<void> {
+    const first = this.#first.get(connection)
+    this.#first.delete(connection)
+    // Without octets of its own there was a CONNECT: what follows is another layer.
+    if (!first) return connection.unwrap()
+    connection.layers.push('http/1.1')
+    return new Session(connection, this.bufferSize).run(first)
+  }
+}
+
+function isConnect(octets: Buffer): boolean {
+  return octets.toString('latin1', 0, 8) === 'CONNECT '
+}

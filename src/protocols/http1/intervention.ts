@@ -1,0 +1,219 @@
+/** What happens to the exchanges that somebody intercepts: answers, changed requests, changed responses. */
+import type { Connection } from '../../connection.ts'
+import { errorText, isMitmError, MitmError } from '../../errors.ts'
+import { HttpRequest, HttpResponse } from '../../exchange.ts'
+import type { Exchange } from '../../exchange.ts'
+import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import type { Answer, DataTransform, Intervention, RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
+import {
+  bodyTooLarge,
+  completeResponse,
+  CONTINUE,
+  destinationOfUrl,
+  followHost,
+  requestOctets,
+  streamedRequestHead,
+  streamedResponseHead,
+} from './messages.ts'
+import type { Session } from './session.ts'
+import type { Transfer } from './transfer.ts'
+
+/** Does what was decided for an exchange whose request is being held. Never rejects. */
+export async function intervene(
+  session: Session,
+  transfer: Transfer,
+  plan: MaybePromise<Intervention | undefined>,
+): Promise<void> {
+  try {
+    const decided = await plan
+    if (transfer.isOver) return
+    transfer.plan = decided
+    if (decided?.answer) await answer(session, transfer, decided.answer)
+    else if (decided?.rewriteRequest?.length) await sendChanged(session, transfer, decided.rewriteRequest)
+    else {
+      await session.forward(transfer)
+      if (!decided) session.release(transfer)
+    }
+    session.flush()
+  } catch (error) {
+    await session.answerError(transfer, codedFailure(error)).catch((failure: unknown) => session.fail(failure))
+  }
+}
+
+async function answer(session: Session, transfer: Transfer, how: Answer): Promise<void> {
+  transfer.requestMode = 'drop'
+  transfer.takeHeld()
+  if (how.kind === 'block') {
+    session.cut(transfer)
+    return
+  }
+  tellToContinue(session, transfer)
+  // The body is taken in even where nobody looks: it is recorded, and some clients read no answer before it is sent.
+  if (!(await transfer.exchange.request.whenComplete())) return
+  const response = await changed(await how.response(transfer.exchange), transfer)
+  await session.whenIdle()
+  if (!transfer.isOver) await writeAnswer(session, transfer, response, 'rule')
+}
+
+/** Sends a response of our own making, and is done with the exchange. */
+export async function writeAnswer(
+  session: Session,
+  transfer: Transfer,
+  response: RewrittenResponse,
+  answeredBy: Exchange['answeredBy'],
+): Promise<void> {
+  transfer.closesClient = !transfer.facts.keepsAlive
+  await compose(session, transfer, response, answeredBy)
+  session.finishAnswer(transfer)
+}
+
+async function compose(
+  session: Session,
+  transfer: Transfer,
+  message: RewrittenResponse,
+  answeredBy: Exchange['answeredBy'],
+): Promise<void> {
+  const { fields, head, body } = completeResponse(message, transfer.facts, transfer.closesClient)
+  const { status, statusText } = message
+  const response = new HttpResponse({ status, statusText, httpVersion: 'HTTP/1.1', fields })
+  session.respondWith(transfer, response, answeredBy)
+  response.addBody(body)
+  response.finish()
+  await session.sendToClient(transfer, Buffer.concat([head, body]))
+}
+
+async function sendChanged(
+  session: Session,
+  transfer: Transfer,
+  rewrites: NonNullable<Intervention['rewriteRequest']>,
+): Promise<void> {
+  const { exchange, facts } = transfer
+  const { request } = exchange
+  const needsBody = rewrites.some((rewrite) => rewrite.needsBody)
+  if (needsBody) {
+    tellToContinue(session, transfer)
+    if (!(await request.whenComplete()) && !request.isReleased) return
+    if (request.isBodyTruncated || !request.isComplete) {
+      throw bodyTooLarge(
+        `${facts.method} ${request.url}`,
+        request.bodySize,
+        session.connection.flow.settings.maxBodyBytes,
+      )
+    }
+  }
+  const { method, url } = request
+  const fields = transfer.hasContinued ? request.fields.filter(([name]) => !/^expect$/i.test(name)) : request.fields
+  let message: RewrittenRequest = { method, url, fields, body: needsBody ? request.body : undefined }
+  for (const rewrite of rewrites) {
+    // Each is given what the one before made.
+    // oxlint-disable-next-line no-await-in-loop
+    message = await rewrite.apply(message, exchange)
+  }
+  if (transfer.isOver) return
+  message = followHost(message, url)
+  const destination = destinationOfUrl(message.url, url) ?? transfer.destination
+  const { body } = message
+  noteSent(session, transfer, message)
+  if (body === undefined) {
+    transfer.replaceHeldHead(streamedRequestHead(message, request))
+    await session.forward(transfer, undefined, destination)
+  } else {
+    transfer.requestMode = 'drop'
+    transfer.takeHeld()
+    await session.forward(transfer, [requestOctets(message, body)], destination)
+  }
+}
+
+function noteSent(session: Session, transfer: Transfer, message: RewrittenRequest): void {
+  const { exchange } = transfer
+  const { method, url, fields, body } = message
+  const sent = new HttpRequest({ method, url, target: exchange.request.target, httpVersion: 'HTTP/1.1', fields })
+  exchange.sentRequest = sent
+  if (body === undefined) return
+  sent.keepBody(session.connection.flow.settings.maxBodyBytes)
+  sent.addBody(body)
+  sent.finish()
+}
+
+/**
+ * Changes the response of an exchange.
+ *
+ * @param isHead - Whether its head has come, or its end.
+ */
+export async function interveneInResponse(session: Session, transfer: Transfer, isHead: boolean): Promise<void> {
+  const { exchange, plan } = transfer
+  const original = exchange.serverResponse
+  if (!original) return
+  const rewrites = plan?.rewriteResponse ?? []
+  const { maxBodyBytes } = session.connection.flow.settings
+  try {
+    if (isHead && rewrites.some((rewrite) => rewrite.needsBody)) {
+      transfer.responseMode = 'hold'
+      original.keepBody(maxBodyBytes)
+      return
+    }
+    if (!isHead && original.isBodyTruncated) {
+      throw bodyTooLarge(
+        `the response to ${transfer.facts.method} ${exchange.request.url}`,
+        original.bodySize,
+        maxBodyBytes,
+      )
+    }
+    const { status, statusText, fields } = original
+    const message = await changed({ status, statusText, fields, body: isHead ? undefined : original.body }, transfer)
+    if (message.body === undefined) {
+      transfer.responseMode = 'forward'
+      const head = {
+        status: message.status,
+        statusText: message.statusText,
+        fields: message.fields,
+        httpVersion: 'HTTP/1.1',
+      }
+      session.respondWith(transfer, new HttpResponse(head), 'server')
+      await session.sendToClient(transfer, streamedResponseHead(message, fields))
+    } else {
+      transfer.responseMode = 'drop'
+      await compose(session, transfer, message, 'server')
+    }
+  } catch (error) {
+    transfer.responseMode = 'drop'
+    await session.answerError(transfer, codedFailure(error))
+  }
+}
+
+async function changed(response: RewrittenResponse, transfer: Transfer): Promise<RewrittenResponse> {
+  let message = response
+  for (const rewrite of transfer.plan?.rewriteResponse ?? []) {
+    // oxlint-disable-next-line no-await-in-loop
+    message = await rewrite.apply(message, transfer.exchange)
+  }
+  return message
+}
+
+/** Passes octets through the transforms of rules, one after the other. */
+export async function transformData(
+  transforms: readonly DataTransform[],
+  octets: Buffer,
+  connection: Connection,
+): Promise<Buffer> {
+  let current = octets
+  for (const transform of transforms) {
+    // oxlint-disable-next-line no-await-in-loop
+    current = Buffer.from(await transform(current, connection))
+  }
+  return current
+}
+
+/** Tells a client that waits for permission to send its body, because the server will not be asked in time. */
+function tellToContinue(session: Session, transfer: Transfer): void {
+  if (!transfer.facts.expectsContinue || transfer.isRequestOver || transfer.hasContinued) return
+  transfer.hasContinued = true
+  session.toClient.add(CONTINUE)
+  session.flush()
+}
+
+function codedFailure(error: unknown): MitmError {
+  return isMitmError(error)
+    ? error
+    : new MitmError('MITM_RULE_FAILED', `Cannot apply a rule: ${errorText(error)}`, { cause: error })
+}

@@ -1,0 +1,61 @@
+/** One exchange on its way: whose octets go where at the moment. Holds state only; `session.ts` moves it. */
+import type { Exchange } from '../../exchange.ts'
+import type { Intervention } from '../../middleware.ts'
+import type { Destination } from '../../protocol.ts'
+import type { HeadFacts } from './facts.ts'
+
+/**
+ * What happens to the octets of a message: forwarded as they come; held until it is decided; or dropped, because
+ * something else is sent instead.
+ */
+export type Mode = 'forward' | 'hold' | 'drop'
+
+/** One exchange on its way. */
+export class Transfer {
+  readonly exchange: Exchange
+  readonly facts: HeadFacts
+  /** Where the request is for, as the client said. */
+  readonly destination: Destination
+  requestMode: Mode = 'forward'
+  responseMode: Mode = 'forward'
+  /** Octets of the request that wait for a decision. */
+  held: Buffer[] = []
+  heldSize = 0
+  /** What is done to it; undefined while nothing is, or nothing is decided yet. */
+  plan: Intervention | undefined
+  /** Whether no other exchange of this connection may be under way together with this one. */
+  isExclusive = false
+  /** Whether the client was told to send the body (`100 Continue`) in the server's place. */
+  hasContinued = false
+  /** What the transforms of rules still have to send, in order. */
+  sending: Promise<void> | undefined
+  receiving: Promise<void> | undefined
+  isRequestOver = false
+  isResponseOver = false
+  isOver = false
+  /** Whether the connection to the client ends after this response. */
+  closesClient = false
+
+  constructor(exchange: Exchange, facts: HeadFacts, destination: Destination) {
+    this.exchange = exchange
+    this.facts = facts
+    this.destination = destination
+  }
+
+  hold(octets: Buffer): void {
+    this.held.push(octets)
+    this.heldSize += octets.length
+  }
+
+  /** Puts another head in the place of the one that is held. */
+  replaceHeldHead(head: Buffer): void {
+    this.held[0] = head
+  }
+
+  takeHeld(): Buffer[] {
+    const held = this.held
+    this.held = []
+    this.heldSize = 0
+    return held
+  }
+}

@@ -1,0 +1,300 @@
+/** The mitm that a test holds: one that records what passes and does what rules say. No test runner is needed for it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
+import type { fetch as undiciFetch, ProxyAgent } from 'undici'
+
+import { MitmError } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import type { ConnectionRecord } from './middleware/connection-record.ts'
+import { recorder } from './middleware/recorder.ts'
+import type { Recorder } from './middleware/recorder.ts'
+import { Mitm } from './mitm.ts'
+import type { MitmAuthority } from './mitm.ts'
+import type { MitmOptions } from './options.ts'
+import { compileFilter } from './rules/filter.ts'
+import type { ExchangeFilter } from './rules/filter.ts'
+import { RuleList } from './rules/rule-list.ts'
+import type { Rule } from './rules/rule.ts'
+
+/** How long the `waitFor` methods wait. */
+export interface WaitOptions {
+  /** Longest wait in milliseconds. @defaultValue 30000 */
+  timeoutMs?: number | undefined
+  /** Gives the wait up: it rejects with the reason of the signal. */
+  signal?: AbortSignal | undefined
+}
+
+/** When traffic counts as settled. */
+export interface IdleOptions extends WaitOptions {
+  /** Milliseconds in which nothing new may begin. @defaultValue 100 */
+  quietMs?: number | undefined
+}
+
+const DEFAULT_WAIT_MS = 30_000
+const DEFAULT_QUIET_MS = 100
+
+/**
+ * Starts a mitm that records what passes and does what its rules say.
+ *
+ * @param options - As for {@link Mitm}; `middlewares` run behind the recorder and the rules.
+ * @returns The mitm, listening. The caller closes it: `await mitm.close()`, or `await using`.
+ * @throws {@link MitmError} `MITM_INVALID_OPTION`, `MITM_LISTEN_FAILED`, `MITM_CA_FAILED`.
+ *
+ * @example
+ * ```ts
+ * import { startMitm } from 'playwright-mitm/core'
+ *
+ * const mitm = await startMitm({ hosts: { 'api.test': '127.0.0.1:4001' } })
+ * mitm.get('https://api.test/price').json({ eur: 42 })
+ * const response = await mitm.fetch('https://api.test/price')
+ * console.log(await response.json(), mitm.exchanges.map(String))
+ * await mitm.close()
+ * ```
+ */
+export async function startMitm(options: MitmOptions<MitmAuthority> = {}): Promise<TestMitm> {
+  const mitm = new TestMitm(options)
+  await mitm.start()
+  return mitm
+}
+
+/** A {@link Mitm} with a recorder and rules in it. Made by {@link startMitm}, or by the fixture `mitm`. */
+export class TestMitm extends Mitm {
+  /** Tells a mitm from other objects. */
+  readonly isMitm = true as const
+  /** The errors that were reported so far: those of connections, and of functions given to rules. */
+  readonly errors: MitmError[]
+
+  readonly #recorder: Recorder
+  readonly #rules: RuleList
+  #authority: MitmAuthority | undefined
+  #folder: string | undefined
+  #agent: Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> | undefined
+
+  constructor(options: MitmOptions<MitmAuthority> = {}) {
+    const errors: MitmError[] = []
+    const { maxBodyBytes } = options
+    const records = recorder({ maxBodyBytes })
+    const rules = new RuleList({ maxBodyBytes })
+    super({
+      ...options,
+      middlewares: [records, rules, ...(options.middlewares ?? [])],
+      onError: (error) => {
+        errors.push(error)
+        options.onError?.(error)
+      },
+    })
+    this.errors = errors
+    this.#recorder = records
+    this.#rules = rules
+  }
+
+  override async start(): Promise<void> {
+    await super.start()
+    // What follows from a mitm (env, fetch) needs the authority at once.
+    this.#authority = await this.certificateAuthority()
+  }
+
+  override async close(): Promise<void> {
+    this.#recorder.changes.end()
+    const agent = this.#agent
+    this.#agent = undefined
+    await agent?.then((made) => made.agent.destroy()).catch(() => undefined)
+    await super.close()
+    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true })
+    this.#folder = undefined
+  }
+
+  /** Every connection since the start or the last `reset()`, in the order in which clients made them. */
+  get connections(): readonly ConnectionRecord[] {
+    return this.#recorder.connections
+  }
+
+  /** Every exchange since the start or the last `reset()`, in the order in which they began. */
+  get exchanges(): readonly Exchange[] {
+    return this.#recorder.exchanges
+  }
+
+  /** Fires at every moment of an exchange and every change of a connection. */
+  get changes(): Recorder['changes'] {
+    return this.#recorder.changes
+  }
+
+  /** The rules, newest first. */
+  get rules(): readonly Rule[] {
+    return this.#rules.rules
+  }
+
+  /** The exchanges that match; all of them without a filter. @throws {@link MitmError} `MITM_INVALID_FILTER` */
+  requests(filter?: ExchangeFilter): Exchange[] {
+    if (filter === undefined) return [...this.exchanges]
+    const compiled = compileFilter(filter)
+    return this.exchanges.filter((exchange) => compiled.misses(exchange).length === 0)
+  }
+
+  /**
+   * Waits for a request that matches. One that has passed already counts.
+   *
+   * @returns Its exchange, perhaps without a response yet.
+   * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when the mitm is closed first; `MITM_INVALID_FILTER`.
+   */
+  waitForRequest(filter: ExchangeFilter, options: WaitOptions = {}): Promise<Exchange> {
+    return this.#waitFor('request', filter, options, () => true)
+  }
+
+  /** As {@link TestMitm.waitForRequest}, and for the head of its final response. */
+  waitForResponse(filter: ExchangeFilter, options: WaitOptions = {}): Promise<Exchange> {
+    return this.#waitFor('response', filter, options, (exchange) => exchange.response !== undefined)
+  }
+
+  async #waitFor(
+    what: string,
+    filter: ExchangeFilter,
+    { timeoutMs = DEFAULT_WAIT_MS, signal }: WaitOptions,
+    isReady: (exchange: Exchange) => boolean,
+  ): Promise<Exchange> {
+    const compiled = compileFilter(filter)
+    const outcome = await this.changes.until(
+      () => this.exchanges.find((exchange) => isReady(exchange) && compiled.misses(exchange).length === 0),
+      { timeoutMs, signal },
+    )
+    if (outcome.state === 'met') return outcome.value
+    const why = outcome.state === 'timeout' ? `none in ${timeoutMs} ms` : 'the mitm was closed'
+    throw new MitmError(
+      'MITM_WAIT_TIMEOUT',
+      `Waited for the ${what} ${compiled.text}: ${why}; ${this.exchanges.length} other requests came`,
+    )
+  }
+
+  /**
+   * Waits until the traffic has settled: no exchange in flight, and none begun for `quietMs`. Event streams and
+   * connections that became another protocol (WebSocket) do not count as in flight.
+   *
+   * @returns Whether it settled in time.
+   */
+  async waitForIdle(options: IdleOptions = {}): Promise<boolean> {
+    const { quietMs = DEFAULT_QUIET_MS, timeoutMs = DEFAULT_WAIT_MS, signal } = options
+    const deadline = performance.now() + timeoutMs
+    const left = (): number => Math.max(0, deadline - performance.now())
+    for (;;) {
+      // Each round waits for what the one before has found.
+      // oxlint-disable-next-line no-await-in-loop
+      const calm = await this.changes.until(() => (this.#isCalm() ? true : undefined), { timeoutMs: left(), signal })
+      if (calm.state !== 'met') return false
+      const before = this.exchanges.length
+      const waitMs = Math.min(quietMs, left())
+      const hasStirred = (): true | undefined =>
+        this.exchanges.length !== before || !this.#isCalm() ? true : undefined
+      // oxlint-disable-next-line no-await-in-loop
+      const stirred = await this.changes.until(hasStirred, { timeoutMs: waitMs, signal })
+      if (stirred.state !== 'met') return waitMs === quietMs || stirred.state === 'ended'
+    }
+  }
+
+  #isCalm(): boolean {
+    return this.exchanges.every((exchange) => exchange.endReason !== undefined || isLongLived(exchange))
+  }
+
+  /** Makes a rule for the requests that match. @throws {@link MitmError} `MITM_INVALID_FILTER` */
+  when(filter: ExchangeFilter): Rule {
+    return this.#rules.when(filter)
+  }
+
+  /** `when({ method: 'GET', url })`. */
+  get(url: string | RegExp): Rule {
+    return this.#rules.get(url)
+  }
+
+  /** `when({ method: 'POST', url })`. */
+  post(url: string | RegExp): Rule {
+    return this.#rules.post(url)
+  }
+
+  /** `when({ method: 'PUT', url })`. */
+  put(url: string | RegExp): Rule {
+    return this.#rules.put(url)
+  }
+
+  /** `when({ method: 'PATCH', url })`. */
+  patch(url: string | RegExp): Rule {
+    return this.#rules.patch(url)
+  }
+
+  /** `when({ method: 'DELETE', url })`. */
+  delete(url: string | RegExp): Rule {
+    return this.#rules.delete(url)
+  }
+
+  /** `when({ method: 'HEAD', url })`. */
+  head(url: string | RegExp): Rule {
+    return this.#rules.head(url)
+  }
+
+  /** Drops all rules, all records and all errors; connections stay open, and the mitm goes on listening. */
+  reset(): void {
+    this.#rules.clear()
+    this.#recorder.clear()
+    this.errors.length = 0
+  }
+
+  /**
+   * The environment for a child process whose traffic is to pass through this mitm. Inherits nothing: spread it over
+   * `process.env`. The files it names are removed by `close()`.
+   *
+   * @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` and after `close()`.
+   */
+  env(): Record<string, string> {
+    const authority = this.#authority
+    if (!authority || !this.isRunning) {
+      throw new MitmError('MITM_NOT_RUNNING', 'Cannot tell the environment of a mitm that does not listen')
+    }
+    const folder = (this.#folder ??= mkdtempSync(join(tmpdir(), 'playwright-mitm-')))
+    const extra = join(folder, 'ca.pem')
+    const bundle = join(folder, 'ca-and-roots.pem')
+    writeFileSync(extra, authority.certificate)
+    // Most programs trust only what is in the file that they are given.
+    writeFileSync(bundle, [authority.certificate.trimEnd(), ...rootCertificates, ''].join('\n'))
+    const { url } = this
+    return {
+      HTTP_PROXY: url,
+      HTTPS_PROXY: url,
+      http_proxy: url,
+      https_proxy: url,
+      // Empty: what goes to loopback addresses is to be seen too.
+      NO_PROXY: '',
+      no_proxy: '',
+      NODE_EXTRA_CA_CERTS: extra,
+      // Node 22.21 and 24.5 and newer: fetch and node:http obey the variables above.
+      NODE_USE_ENV_PROXY: '1',
+      SSL_CERT_FILE: bundle,
+      CURL_CA_BUNDLE: bundle,
+      REQUESTS_CA_BUNDLE: bundle,
+      GIT_SSL_CAINFO: bundle,
+    }
+  }
+
+  /**
+   * `fetch` of undici through this mitm, trusting its authority. Connections are kept alive until `close()`.
+   *
+   * @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` and after `close()`.
+   */
+  readonly fetch: typeof undiciFetch = async (input, init) => {
+    this.#agent ??= this.#makeAgent()
+    const { fetch, agent } = await this.#agent
+    return fetch(input, { dispatcher: agent, ...init })
+  }
+
+  async #makeAgent(): Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> {
+    const { url } = this
+    const { certificate } = await this.certificateAuthority()
+    const { fetch, ProxyAgent: Agent } = await import('undici')
+    return { fetch, agent: new Agent({ uri: url, requestTls: { ca: [certificate, ...rootCertificates] } }) }
+  }
+}
+
+function isLongLived(exchange: Exchange): boolean {
+  const { response } = exchange
+  if (!response) return false
+  return response.status === 101 || (response.header('content-type') ?? '').startsWith('text/event-stream')
+}

@@ -1,0 +1,65 @@
+/** The TLS handshake with a client, in which the mitm is the server. */
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
+
+import { errorText, MitmError } from '../errors.ts'
+
+/** What a handshake with a client needs. */
+export interface SecureClientOptions {
+  readonly secureContext: SecureContext
+  /** What to choose by ALPN: nothing, or the one that the server chose. */
+  readonly alpnProtocol: string | undefined
+  readonly timeoutMs: number
+  /** The name the client asked for, for errors. */
+  readonly serverName: string
+}
+
+/**
+ * Does the handshake.
+ *
+ * @param raw - The client's stream, paused, with its hello put back. The secured one owns it from now on.
+ * @throws {@link MitmError} `MITM_CLIENT_TLS_FAILED`, when the client refused the certificate or broke off;
+ *   `MITM_INCOMPLETE_HANDSHAKE` when it did not finish in time. The stream is destroyed.
+ */
+export function secureClient(raw: Duplex, options: SecureClientOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = new TLSSocket(raw, {
+      isServer: true,
+      secureContext: options.secureContext,
+      ...(options.alpnProtocol && { ALPNProtocols: [options.alpnProtocol] }),
+    })
+    let isSettled = false
+    const fail = (code: 'MITM_CLIENT_TLS_FAILED' | 'MITM_INCOMPLETE_HANDSHAKE', why: string, cause?: unknown): void => {
+      if (isSettled) return
+      isSettled = true
+      clearTimeout(timer)
+      const text = `Cannot secure the connection to the client that asked for ${options.serverName}: ${why}`
+      reject(new MitmError(code, text, { side: 'client', cause }))
+      socket.destroy()
+    }
+    const onError = (error: Error): void =>
+      fail(
+        'MITM_CLIENT_TLS_FAILED',
+        `${errorText(error)}; does the client trust the mitm's certificate authority?`,
+        error,
+      )
+    const timer = setTimeout(
+      () => fail('MITM_INCOMPLETE_HANDSHAKE', `no TLS handshake in ${options.timeoutMs} ms`),
+      options.timeoutMs,
+    )
+    socket.on('error', onError)
+    // Where Node reports errors of a handshake in which it is the server.
+    socket.on('_tlsError', onError)
+    socket.once('close', () => {
+      fail('MITM_CLIENT_TLS_FAILED', "it closed the connection; does it trust the mitm's certificate authority?")
+    })
+    socket.once('secure', () => {
+      if (isSettled) return
+      isSettled = true
+      clearTimeout(timer)
+      socket.pause()
+      resolve(socket)
+    })
+  })
+}

@@ -1,0 +1,79 @@
+/** The TLS handshake with a server, in which the mitm is the client. */
+import { isIP } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
+
+import { errorText, MitmError } from '../errors.ts'
+
+/** What a handshake with a server needs. */
+export interface SecureServerOptions {
+  /** The name whose certificate is expected. */
+  readonly host: string
+  /** The name to ask for (SNI), if the client asked for one. */
+  readonly serverName: string | undefined
+  readonly alpnProtocols: readonly string[]
+  readonly secureContext: SecureContext
+  readonly timeoutMs: number
+  /** `host:port`, for errors. */
+  readonly authority: string
+}
+
+/** A secured socket, and what is wrong with the certificate, if anything. */
+export interface SecuredServer {
+  readonly socket: TLSSocket
+  /** Node's code, such as `CERT_HAS_EXPIRED`. */
+  readonly authorizationError: string | undefined
+}
+
+/**
+ * Does the handshake. A certificate that is not accepted is told, not thrown: the client may want to see it as bad.
+ *
+ * @param raw - The connected socket; the secured one owns it from now on.
+ * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED` when there is no handshake, with the cause; the socket is destroyed.
+ */
+export function secureServer(raw: Socket, options: SecureServerOptions): Promise<SecuredServer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      socket: raw,
+      host: options.serverName ?? options.host,
+      ...(options.serverName && !isIP(options.serverName) && { servername: options.serverName }),
+      ...(options.alpnProtocols.length > 0 && { ALPNProtocols: [...options.alpnProtocols] }),
+      secureContext: options.secureContext,
+      // Checked all the same (`authorizationError`): the verdict is passed on to the client.
+      rejectUnauthorized: false,
+    })
+    const fail = (why: string, cause?: unknown): void => {
+      clearTimeout(timer)
+      socket.destroy()
+      const text = `Cannot secure the connection to ${options.authority}: ${why}`
+      reject(new MitmError('MITM_SERVER_TLS_FAILED', text, { side: 'server', authority: options.authority, cause }))
+    }
+    const timer = setTimeout(() => fail(`no TLS handshake in ${options.timeoutMs} ms`), options.timeoutMs)
+    socket.on('error', (error) => fail(errorText(error), error))
+    socket.once('close', () => fail('the server closed the connection during the TLS handshake'))
+    socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      socket.pause()
+      const error: unknown = socket.authorizationError
+      resolve({
+        socket,
+        authorizationError: error ? (error instanceof Error ? error.message : String(error)) : undefined,
+      })
+    })
+  })
+}
+
+/** The number of the TLS alert that a failed handshake was answered with, if any. */
+export function alertOf(error: unknown): number | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const number = /SSL alert number (\d+)/.exec(at.message)?.[1]
+    if (number) return Number(number)
+  }
+  return undefined
+}
+
+/** A fatal alert as one plaintext record (RFC 8446 section 6), for a client whose hello has come. */
+export function fatalAlert(number: number): Buffer {
+  return Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, number])
+}

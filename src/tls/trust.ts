@@ -1,0 +1,51 @@
+/** Which certificates of servers are trusted: the system's roots and `upstream.ca`. */
+import * as tls from 'node:tls'
+import type { SecureContext } from 'node:tls'
+
+import { errorText, MitmError } from '../errors.ts'
+import type { UpstreamOptions } from '../options.ts'
+
+let contexts = new Map<string, SecureContext>()
+
+/**
+ * The context for the client side of a handshake with a server. Reading the roots takes milliseconds, so contexts are
+ * shared by all mitms of this process.
+ *
+ * @throws {@link MitmError} `MITM_INVALID_OPTION` when `upstream.ca` is not a certificate.
+ */
+export function trustContext(upstream: UpstreamOptions): SecureContext {
+  const extra = [upstream.ca ?? []].flat().map(String)
+  const key = extra.join('\n')
+  let context = contexts.get(key)
+  if (!context) {
+    if (contexts.size >= 32) contexts = new Map()
+    context = makeContext(extra)
+    contexts.set(key, context)
+  }
+  return context
+}
+
+function makeContext(extra: readonly string[]): SecureContext {
+  const system = systemCertificates()
+  // Without `ca` Node takes its own roots and those of NODE_EXTRA_CA_CERTS; with it, only what it is given.
+  if (extra.length === 0 && !system) return tls.createSecureContext()
+  try {
+    return tls.createSecureContext({ ca: [...(system ?? tls.rootCertificates), ...extra] })
+  } catch (error) {
+    throw new MitmError(
+      'MITM_INVALID_OPTION',
+      `Cannot use option "upstream.ca": ${errorText(error)}, expected certificates in PEM`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/** Node 22.15 and newer can read the operating system's roots; before, there are Node's own. */
+function systemCertificates(): readonly string[] | undefined {
+  if (!('getCACertificates' in tls) || typeof tls.getCACertificates !== 'function') return undefined
+  // Not in the types of the oldest Node that is supported.
+  const read = tls.getCACertificates as (type: 'default' | 'system') => readonly string[]
+  return [...read('default'), ...read('system')]
+}
