@@ -179,14 +179,12 @@ export class TestMitm extends Mitm {
     const left = (): number => Math.max(0, deadline - performance.now())
     for (;;) {
       // Each round waits for what the one before has found.
-      // oxlint-disable-next-line no-await-in-loop
       const calm = await this.changes.until(() => (this.#isCalm() ? true : undefined), { timeoutMs: left(), signal })
       if (calm.state !== 'met') return false
       const before = this.exchanges.length
       const waitMs = Math.min(quietMs, left())
       const hasStirred = (): true | undefined =>
         this.exchanges.length !== before || !this.#isCalm() ? true : undefined
-      // oxlint-disable-next-line no-await-in-loop
       const stirred = await this.changes.until(hasStirred, { timeoutMs: waitMs, signal })
       if (stirred.state !== 'met') return waitMs === quietMs || stirred.state === 'ended'
     }

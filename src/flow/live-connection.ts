@@ -97,7 +97,7 @@ export class LiveConnection implements ConnectionFlow {
       this.#closed = resolve
     })
     const { client } = connection
-    this.clientSocket.once('close', () => this.#disconnected('client', client))
+    this.clientSocket.once('close', () => void this.#disconnected('client', client))
     try {
       await this.context.pipeline.observe('clientConnected', connection)
       await Promise.race([this.unwrap(Buffer.alloc(0)), closed])
@@ -219,7 +219,7 @@ export class LiveConnection implements ConnectionFlow {
     const host = connection.server
     host.attach(stream, stream)
     this.#isServerShown = true
-    this.#server.raw.once('close', () => this.#disconnected('server', host))
+    this.#server.raw.once('close', () => void this.#disconnected('server', host))
     if (this.context.pipeline.has('serverConnected')) await this.context.pipeline.observe('serverConnected', connection)
   }
 
@@ -268,7 +268,7 @@ export class LiveConnection implements ConnectionFlow {
     return watchIdle(this.connection, onIdle)
   }
 
-  /** Tells once per host that it is gone. */
+  /** Tells once per host that it is gone. Never rejects. */
   #disconnected(side: Side, host: Host): Promise<void> {
     let told = this.#gone.get(host)
     if (!told) {

@@ -107,7 +107,6 @@ export class Pipeline {
     for (const middleware of this.#having[hook]) {
       try {
         // One after the other: the order is promised.
-        // oxlint-disable-next-line no-await-in-loop
         await middleware[hook]?.(connection)
       } catch (error) {
         this.#report(failure(middleware, hook, error), connection)
@@ -124,7 +123,6 @@ export class Pipeline {
   async started(host: string, port: number, only?: Middleware): Promise<void> {
     for (const middleware of only ? [only] : this.#having.mitmStarted) {
       try {
-        // oxlint-disable-next-line no-await-in-loop
         await middleware.mitmStarted?.(host, port)
       } catch (error) {
         this.#report(failure(middleware, 'mitmStarted', error))

@@ -73,7 +73,6 @@ async function wholeHello(live: LiveConnection, first: Buffer): Promise<{ octets
     const hello = readClientHello(octets)
     if (hello !== 'incomplete') return { octets, hello }
     const timeoutMs = Math.max(1, deadline - performance.now())
-    // oxlint-disable-next-line no-await-in-loop
     const chunk = await readChunk(live.clientStream, { timeoutMs, signal })
     if (typeof chunk === 'string') {
       const why =

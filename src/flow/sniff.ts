@@ -32,10 +32,8 @@ async function dispatch(live: LiveConnection, reader: LayerReader): Promise<void
   const { connection, context } = live
   for (const protocol of context.protocols) {
     // Sequential by nature: the first that fits wins, and the later ones must not see the connection.
-    // oxlint-disable-next-line no-await-in-loop
     if (await accepts(live, reader, protocol)) {
       connection.protocol = protocol
-      // oxlint-disable-next-line no-await-in-loop
       await protocol.handle(connection)
       return
     }
@@ -62,22 +60,18 @@ async function accepts(live: LiveConnection, reader: LayerReader, protocol: Prot
   const { connection } = live
   const before = connection.destination
   while (reader.octets.length > 0 && reader.octets.length < protocol.bytesNeeded) {
-    // oxlint-disable-next-line no-await-in-loop
     if (!(await reader.more(live.context.options.firstBytesWaitMs))) break
   }
   for (;;) {
     try {
       const data = reader.octets
-      // oxlint-disable-next-line no-await-in-loop
       const destination = await protocol.resolve(connection, data)
       connection.destination ??= destination
-      // oxlint-disable-next-line no-await-in-loop
       await protocol.connect(connection, destination, data)
       return true
     } catch (error) {
       if (!(error instanceof InvalidProtocol)) throw error
       connection.destination = before
-      // oxlint-disable-next-line no-await-in-loop
       if (error.incomplete && (await reader.more(live.context.options.handshakeTimeoutMs))) continue
       if (error.incomplete && reader.octets.length > 0) reader.unfinished ??= protocol.name
       return false

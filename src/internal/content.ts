@@ -21,7 +21,7 @@ const maxOutputLength = 256 * 1024 * 1024
  */
 export function decodeContent(octets: Buffer, contentEncoding: string | undefined): Buffer {
   let decoded = octets
-  for (const coding of contentCodings(contentEncoding).reverse()) decoded = decodeOne(decoded, coding)
+  for (const coding of contentCodings(contentEncoding).toReversed()) decoded = decodeOne(decoded, coding)
   return decoded
 }
 

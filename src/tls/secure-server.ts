@@ -55,10 +55,11 @@ export function secureServer(raw: Socket, options: SecureServerOptions): Promise
     socket.once('secureConnect', () => {
       clearTimeout(timer)
       socket.pause()
-      const error: unknown = socket.authorizationError
+      // Its type says Error; for OpenSSL's verdicts it is the code alone.
+      const error = socket.authorizationError as Error | string | undefined
       resolve({
         socket,
-        authorizationError: error ? (error instanceof Error ? error.message : String(error)) : undefined,
+        authorizationError: error instanceof Error ? error.message : error || undefined,
       })
     })
   })

@@ -36,6 +36,23 @@ export interface HeadFacts {
   readonly host: string | undefined
 }
 
+/** The facts of a request of which none is known. */
+export const unknownFacts: HeadFacts = {
+  startLine: '',
+  method: '',
+  target: '',
+  status: 0,
+  isHttp10: false,
+  contentLength: undefined,
+  isChunked: false,
+  isCloseDelimited: false,
+  hasBody: false,
+  keepsAlive: false,
+  upgrade: undefined,
+  expectsContinue: false,
+  host: undefined,
+}
+
 /** The values of the fields that matter, those of one name joined by a comma. */
 interface FramingFields {
   'content-length': string | undefined

@@ -51,7 +51,7 @@ async function answer(session: Session, transfer: Transfer, how: Answer): Promis
   // The body is taken in even where nobody looks: it is recorded, and some clients read no answer before it is sent.
   if (!(await transfer.exchange.request.whenComplete())) return
   const response = await changed(await how.response(transfer.exchange), transfer)
-  await session.whenIdle()
+  await session.ledger.whenIdle()
   if (!transfer.isOver) await writeAnswer(session, transfer, response, 'rule')
 }
 
@@ -76,7 +76,7 @@ async function compose(
   const { fields, head, body } = completeResponse(message, transfer.facts, transfer.closesClient)
   const { status, statusText } = message
   const response = new HttpResponse({ status, statusText, httpVersion: 'HTTP/1.1', fields })
-  session.respondWith(transfer, response, answeredBy)
+  session.ledger.respondWith(transfer, response, answeredBy)
   response.addBody(body)
   response.finish()
   await session.sendToClient(transfer, Buffer.concat([head, body]))
@@ -106,7 +106,6 @@ async function sendChanged(
   let message: RewrittenRequest = { method, url, fields, body: needsBody ? request.body : undefined }
   for (const rewrite of rewrites) {
     // Each is given what the one before made.
-    // oxlint-disable-next-line no-await-in-loop
     message = await rewrite.apply(message, exchange)
   }
   if (transfer.isOver) return
@@ -138,9 +137,10 @@ function noteSent(session: Session, transfer: Transfer, message: RewrittenReques
 /**
  * Changes the response of an exchange.
  *
- * @param isHead - Whether its head has come, or its end.
+ * @param moment - What of it has come: its head, or its end.
  */
-export async function interveneInResponse(session: Session, transfer: Transfer, isHead: boolean): Promise<void> {
+export async function interveneInResponse(session: Session, transfer: Transfer, moment: 'head' | 'end'): Promise<void> {
+  const isHead = moment === 'head'
   const { exchange, plan } = transfer
   const original = exchange.serverResponse
   if (!original) return
@@ -169,7 +169,7 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
         fields: message.fields,
         httpVersion: 'HTTP/1.1',
       }
-      session.respondWith(transfer, new HttpResponse(head), 'server')
+      session.ledger.respondWith(transfer, new HttpResponse(head), 'server')
       await session.sendToClient(transfer, streamedResponseHead(message, fields))
     } else {
       transfer.responseMode = 'drop'
@@ -184,7 +184,6 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
 async function changed(response: RewrittenResponse, transfer: Transfer): Promise<RewrittenResponse> {
   let message = response
   for (const rewrite of transfer.plan?.rewriteResponse ?? []) {
-    // oxlint-disable-next-line no-await-in-loop
     message = await rewrite.apply(message, transfer.exchange)
   }
   return message
@@ -198,7 +197,6 @@ export async function transformData(
 ): Promise<Buffer> {
   let current = octets
   for (const transform of transforms) {
-    // oxlint-disable-next-line no-await-in-loop
     current = Buffer.from(await transform(current, connection))
   }
   return current

@@ -10,6 +10,11 @@ import type { HeadFacts } from './facts.ts'
  */
 export type Mode = 'forward' | 'hold' | 'drop'
 
+/** The order of what is sent to one side after transforms that may take their time. */
+export interface Lane {
+  last: Promise<void> | undefined
+}
+
 /** One exchange on its way. */
 export class Transfer {
   readonly exchange: Exchange
@@ -27,9 +32,9 @@ export class Transfer {
   isExclusive = false
   /** Whether the client was told to send the body (`100 Continue`) in the server's place. */
   hasContinued = false
-  /** What the transforms of rules still have to send, in order. */
-  sending: Promise<void> | undefined
-  receiving: Promise<void> | undefined
+  /** What the transforms of rules still have to send to either side. */
+  readonly toServer: Lane = { last: undefined }
+  readonly toClient: Lane = { last: undefined }
   isRequestOver = false
   isResponseOver = false
   isOver = false
@@ -40,6 +45,16 @@ export class Transfer {
     this.exchange = exchange
     this.facts = facts
     this.destination = destination
+  }
+
+  /** Whether what comes behind it must wait: somebody intercepts it, or its response may change the protocol. */
+  get isAlone(): boolean {
+    return this.isExclusive || this.facts.upgrade !== undefined || this.facts.method === 'CONNECT'
+  }
+
+  /** Whether the server is still answering it, though the client got something else. */
+  get serverResponds(): boolean {
+    return this.responseMode === 'drop'
   }
 
   hold(octets: Buffer): void {

@@ -1,0 +1,123 @@
+/** The exchanges of one HTTP/1 connection that are under way, and who is told of their moments. */
+import type { ConnectionFlow } from '../../connection.ts'
+import type { MitmError } from '../../errors.ts'
+import type { Exchange, ExchangeEndReason, Field, HttpResponse } from '../../exchange.ts'
+import type { Transfer } from './transfer.ts'
+
+/** Keeps account of the exchanges of one connection. */
+export class Ledger {
+  readonly #flow: ConnectionFlow
+  readonly #onEnd: (transfer: Transfer) => void
+  /** Sent to the server and not answered to the end, oldest first. */
+  readonly #pending: Transfer[] = []
+  readonly #open = new Set<Transfer>()
+  #onceIdle: (() => void)[] = []
+
+  /** @param onEnd - Told of each exchange that is over. */
+  constructor(flow: ConnectionFlow, onEnd: (transfer: Transfer) => void) {
+    this.#flow = flow
+    this.#onEnd = onEnd
+  }
+
+  /** The exchange that the next response is for. */
+  get oldest(): Transfer | undefined {
+    return this.#pending[0]
+  }
+
+  /** Whether an exchange is under way that somebody intercepts and that has no response yet. */
+  get isIntercepting(): boolean {
+    for (const { isExclusive, isResponseOver } of this.#open) if (isExclusive && !isResponseOver) return true
+    return false
+  }
+
+  begin(transfer: Transfer): void {
+    this.#open.add(transfer)
+    this.#flow.notify('requestStarted', transfer.exchange)
+  }
+
+  /** Its octets go to the server from now on. */
+  sent(transfer: Transfer, serverAddress: string): void {
+    transfer.exchange.serverAddress = serverAddress
+    this.#pending.push(transfer)
+  }
+
+  isSent(transfer: Transfer): boolean {
+    return this.#pending.includes(transfer)
+  }
+
+  /** The request has come whole. */
+  requestOver(transfer: Transfer, trailers: readonly Field[]): void {
+    const { exchange } = transfer
+    transfer.isRequestOver = true
+    exchange.timings.requestEndMs = exchange.elapsedMs()
+    exchange.request.finish(true, trailers)
+    this.#flow.notify('requestEnded', exchange)
+    if (transfer.isResponseOver) this.end(transfer, 'complete')
+  }
+
+  /** The client gets this response. */
+  respondWith(transfer: Transfer, response: HttpResponse, answeredBy: Exchange['answeredBy']): void {
+    const { exchange } = transfer
+    exchange.response = response
+    exchange.answeredBy = answeredBy
+    exchange.timings.responseStartMs = exchange.elapsedMs()
+    this.#flow.notify('responseStarted', exchange)
+  }
+
+  /** The server owes it nothing more. */
+  answered(transfer: Transfer): void {
+    transfer.isResponseOver = true
+    const at = this.#pending.indexOf(transfer)
+    if (at >= 0) this.#pending.splice(at, 1)
+    this.#wake()
+  }
+
+  /** The server is gone: ends all that it has not answered, and tells how many. */
+  abandon(reason: ExchangeEndReason): number {
+    const unanswered = this.#pending.splice(0)
+    for (const transfer of unanswered) this.end(transfer, reason)
+    this.#wake()
+    return unanswered.length
+  }
+
+  end(transfer: Transfer, reason: ExchangeEndReason): void {
+    if (transfer.isOver) return
+    transfer.isOver = true
+    this.#open.delete(transfer)
+    const { exchange } = transfer
+    exchange.endReason = reason
+    exchange.timings.endMs = exchange.elapsedMs()
+    exchange.request.finish(false)
+    exchange.serverResponse?.finish(false)
+    exchange.response?.finish(false)
+    this.#flow.notify('exchangeEnded', exchange)
+    this.#onEnd(transfer)
+  }
+
+  /**
+   * Ends all that is under way.
+   *
+   * @param upgraded - The exchange that became another protocol, which has not failed by that.
+   */
+  endAll(reason: ExchangeEndReason, error: MitmError | undefined, upgraded: Transfer | undefined): void {
+    for (const transfer of this.#open) {
+      if (error) transfer.exchange.error ??= error
+      this.end(transfer, transfer === upgraded ? 'upgraded' : reason)
+    }
+    this.#pending.length = 0
+    this.#wake()
+  }
+
+  /** Resolves when every exchange that was sent to the server has been answered. */
+  whenIdle(): Promise<void> {
+    if (this.#pending.length === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onceIdle.push(resolve)
+    })
+  }
+
+  #wake(): void {
+    if (this.#pending.length > 0) return
+    for (const wake of this.#onceIdle.splice(0)) wake()
+  }
+}
