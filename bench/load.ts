@@ -1,0 +1,61 @@
+/** The clients, as a process. Every response is checked; one that is missing or wrong fails the bench. */
+import { createSecureContext } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
+
+import { download, upload } from './bulk.ts'
+import { answer } from './child.ts'
+import { BULK_HOST, SMALL_HOST, SMALL_RESPONSE, smallRequest } from './messages.ts'
+import { openTunnel, repeat } from './tunnel.ts'
+
+export type LoadCalls = {
+  trust: { input: string; output: null }
+  /** Opens keep-alive connections through the proxy on this port. */
+  open: { input: { port: number; connections: number }; output: null }
+  /** Sends so many requests on each of them; returns how many responses came. */
+  run: { input: { port: number; perConnection: number }; output: number }
+  /** Closes them. */
+  close: { input: number; output: null }
+  /** The milliseconds of the first request to a host, from the TCP connection on. */
+  first: { input: { port: number; host: string }; output: number }
+  /** Moves a large body. */
+  bulk: { input: { port: number; direction: 'download' | 'upload'; size: number }; output: null }
+}
+
+const request = smallRequest(SMALL_HOST)
+const open = new Map<number, TLSSocket[]>()
+let trust: SecureContext = createSecureContext()
+
+answer<LoadCalls>({
+  trust: (ca) => {
+    trust = createSecureContext({ ca })
+    return null
+  },
+  open: async ({ port, connections }) => {
+    open.set(port, await Promise.all(Array.from({ length: connections }, () => openTunnel(port, SMALL_HOST, trust))))
+    return null
+  },
+  run: async ({ port, perConnection }) => {
+    const sockets = open.get(port) ?? []
+    await Promise.all(sockets.map((socket) => repeat(socket, request, SMALL_RESPONSE, perConnection)))
+    return sockets.length * perConnection
+  },
+  close: (port) => {
+    for (const socket of open.get(port) ?? []) socket.destroy()
+    open.delete(port)
+    return null
+  },
+  first: async ({ port, host }) => {
+    const startedMs = performance.now()
+    const socket = await openTunnel(port, host, trust)
+    await repeat(socket, smallRequest(host), SMALL_RESPONSE, 1)
+    const tookMs = performance.now() - startedMs
+    socket.destroy()
+    return tookMs
+  },
+  bulk: async ({ port, direction, size }) => {
+    const socket = await openTunnel(port, BULK_HOST, trust)
+    await (direction === 'download' ? download : upload)(socket, size)
+    socket.destroy()
+    return null
+  },
+})

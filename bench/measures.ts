@@ -1,0 +1,170 @@
+/** What is measured. Each measure starts its own proxy processes; all share one origin and one load process. */
+import { join } from 'node:path'
+
+import { Child } from './child.ts'
+import type { LoadCalls } from './load.ts'
+import { SMALL_HOST } from './messages.ts'
+import type { OriginCalls, OriginFacts } from './origin.ts'
+import type { ProxyCalls, ProxyKind } from './proxy.ts'
+import type { Result } from './report.ts'
+import { median, quantile } from './statistics.ts'
+
+/** How much is measured. */
+export interface Amounts {
+  readonly connections: number
+  readonly perConnection: number
+  readonly rounds: number
+  readonly starts: number
+  readonly hosts: number
+  readonly bodyBytes: number
+}
+
+/** The processes and numbers that all measures share. */
+export interface Bench {
+  /** Where the built modules are. */
+  readonly folder: string
+  readonly origin: Child<OriginCalls>
+  readonly originFacts: OriginFacts
+  readonly load: Child<LoadCalls>
+  readonly amounts: Amounts
+  /** Options of Node for the proxies. */
+  readonly execArgv: readonly string[]
+}
+
+const MEBIBYTE = 2 ** 20
+const WARM_UP_ROUNDS = 2
+const WARM_UP_HOSTS = 12
+
+interface RunningProxy {
+  readonly child: Child<ProxyCalls>
+  readonly port: number
+}
+
+async function startProxy(bench: Bench, kind: ProxyKind): Promise<RunningProxy> {
+  const child = new Child<ProxyCalls>(join(bench.folder, 'proxy.js'), bench.execArgv)
+  return { child, port: await child.call('start', { kind, origin: bench.originFacts }) }
+}
+
+/** CPU per small request, against the relay: rounds of both alternate, and each pair gives one ratio. */
+export async function cpuPerRequest(bench: Bench): Promise<Result[]> {
+  const { load, amounts } = bench
+  const { connections, perConnection, rounds } = amounts
+  const mitm = await startProxy(bench, 'mitm')
+  const relay = await startProxy(bench, 'relay')
+  const round = async ({ child, port }: RunningProxy): Promise<number> => {
+    const before = await child.call('cpu', null)
+    const count = await load.call('run', { port, perConnection })
+    const spent = (await child.call('cpu', null)) - before
+    const recorded = await child.call('reset', null)
+    if (child === mitm.child && recorded !== count) throw new Error(`${recorded} of ${count} exchanges were recorded`)
+    return spent / count
+  }
+  await load.call('open', { port: mitm.port, connections })
+  await load.call('open', { port: relay.port, connections })
+  const mitmMicros: number[] = []
+  const relayMicros: number[] = []
+  for (let at = -WARM_UP_ROUNDS; at < rounds; at++) {
+    // Who is first alternates too, so that a machine that slows down slows both. One at a time: that is the method.
+    const isMitmFirst = at % 2 === 0
+    const first = await round(isMitmFirst ? mitm : relay)
+    const second = await round(isMitmFirst ? relay : mitm)
+    if (at < 0) continue
+    mitmMicros.push(isMitmFirst ? first : second)
+    relayMicros.push(isMitmFirst ? second : first)
+  }
+  await load.call('close', mitm.port)
+  await load.call('close', relay.port)
+  await Promise.all([mitm.child.stop(), relay.child.stop()])
+  const ratios = mitmMicros.map((micros, at) => micros / (relayMicros[at] ?? Number.NaN))
+  return [
+    {
+      name: 'CPU per small HTTPS request, mitm : relay',
+      value: median(ratios),
+      unit: '',
+      target: 1.4,
+      details:
+        `mitm ${median(mitmMicros).toFixed(1)} µs, relay ${median(relayMicros).toFixed(1)} µs; ` +
+        `ratios ${quantile(ratios, 0).toFixed(2)} to ${quantile(ratios, 1).toFixed(2)} in ${rounds} rounds of ` +
+        `${connections * perConnection} on ${connections} connections`,
+    },
+  ]
+}
+
+/** A mitm that starts and closes, in a process that has its certificate authority. */
+export async function startAndClose(bench: Bench): Promise<Result[]> {
+  const child = new Child<ProxyCalls>(join(bench.folder, 'proxy.js'), bench.execArgv)
+  const [first = Number.NaN] = await child.call('startAndClose', 1)
+  const times = await child.call('startAndClose', bench.amounts.starts)
+  await child.stop()
+  return [
+    {
+      name: 'start and close of a mitm',
+      value: median(times),
+      unit: 'ms',
+      target: 2,
+      details: `median of ${times.length}; 95 % below ${quantile(times, 0.95).toFixed(2)} ms; the first, with its CA, ${first.toFixed(0)} ms`,
+    },
+  ]
+}
+
+/** The first request to a host that the mitm has no certificate for yet, against one to a host that it knows. */
+export async function newHost(bench: Bench): Promise<Result[]> {
+  const { load, origin, amounts } = bench
+  const names = Array.from({ length: WARM_UP_HOSTS + amounts.hosts }, (_, at) => `h${at}.bench.test`)
+  await origin.call('prepare', names)
+  const { child, port } = await startProxy(bench, 'mitm')
+  await load.call('first', { port, host: SMALL_HOST })
+  const fresh: number[] = []
+  const cached: number[] = []
+  for (const [at, host] of names.entries()) {
+    // One at a time: each is timed alone.
+    const freshMs = await load.call('first', { port, host })
+    const cachedMs = await load.call('first', { port, host: SMALL_HOST })
+    if (at < WARM_UP_HOSTS) continue
+    fresh.push(freshMs)
+    cached.push(cachedMs)
+  }
+  await child.call('reset', null)
+  await child.stop()
+  return [
+    {
+      name: 'first request to a new host, more than to a known one',
+      value: median(fresh) - median(cached),
+      unit: 'ms',
+      target: 15,
+      details: `new ${median(fresh).toFixed(2)} ms, known ${median(cached).toFixed(2)} ms; medians of ${fresh.length}`,
+    },
+  ]
+}
+
+/** Resident memory that a large body takes beyond what the process had before. */
+export async function memoryOfBody(bench: Bench): Promise<Result[]> {
+  const results: Result[] = []
+  for (const direction of ['download', 'upload'] as const) {
+    for (const kind of ['mitm', 'relay'] as const) {
+      results.push(await memoryOf(bench, kind, direction))
+    }
+  }
+  return results
+}
+
+async function memoryOf(bench: Bench, kind: ProxyKind, direction: 'download' | 'upload'): Promise<Result> {
+  const { load, amounts } = bench
+  const { child, port } = await startProxy(bench, kind)
+  await load.call('bulk', { port, direction, size: MEBIBYTE })
+  await child.call('watchMemory', null)
+  const startedMs = performance.now()
+  await load.call('bulk', { port, direction, size: amounts.bodyBytes })
+  const tookMs = performance.now() - startedMs
+  const { before, peak } = await child.call('memory', null)
+  await child.call('reset', null)
+  await child.stop()
+  const size = amounts.bodyBytes / MEBIBYTE
+  return {
+    name: `memory for a ${direction} of ${size} MiB, ${kind}`,
+    value: (peak - before) / MEBIBYTE,
+    unit: 'MiB',
+    ...(kind === 'mitm' && { target: 40 }),
+    details: `${(before / MEBIBYTE).toFixed(0)} MiB before; ${((size / tookMs) * 1000).toFixed(0)} MiB/s`,
+  }
+}

@@ -1,0 +1,42 @@
+/** The octets of the small request and its response: what a Chromium sends, and what a JSON service answers. */
+
+export const SMALL_HOST = 'small.bench.test'
+export const BULK_HOST = 'bulk.test'
+
+/** About 500 octets. */
+export function smallRequest(host: string): Buffer {
+  return Buffer.from(
+    [
+      'GET /api/items?page=1&size=20 HTTP/1.1',
+      `Host: ${host}`,
+      'Connection: keep-alive',
+      'sec-ch-ua: "Chromium";v="147", "Not.A/Brand";v="24"',
+      'sec-ch-ua-mobile: ?0',
+      'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36',
+      'Accept: */*',
+      'Sec-Fetch-Site: same-origin',
+      'Sec-Fetch-Mode: cors',
+      `Referer: https://${host}/`,
+      'Accept-Encoding: gzip, deflate, br, zstd',
+      'Accept-Language: en-GB,en;q=0.9',
+      'Cookie: session=9f86d081884c7d65',
+      '\r\n',
+    ].join('\r\n'),
+  )
+}
+
+const smallBody = JSON.stringify({ id: 4711, name: 'A small thing', tags: ['a', 'b'], price: { eur: 42, cent: 17 } })
+
+/** About 300 octets. */
+export const SMALL_RESPONSE: Buffer = Buffer.from(
+  [
+    'HTTP/1.1 200 OK',
+    'Content-Type: application/json; charset=utf-8',
+    'Cache-Control: no-store',
+    'ETag: W/"5f-3c2a1b"',
+    'Date: Thu, 01 Jan 2026 00:00:00 GMT',
+    'Connection: keep-alive',
+    `Content-Length: ${smallBody.length}`,
+    `\r\n${smallBody}`,
+  ].join('\r\n'),
+)

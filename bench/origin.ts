@@ -1,0 +1,106 @@
+/**
+ * The server behind the proxies, as a process: one port for small requests, which answers every blank line, and one for
+ * large bodies.
+ */
+import { createServer as createHttpsServer } from 'node:https'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo, Server } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import type { TlsOptions } from 'node:tls'
+import { callbackify } from 'node:util'
+
+import { CertificateAuthority } from '../src/index.ts'
+import { answer } from './child.ts'
+import { BULK_HOST, SMALL_HOST, SMALL_RESPONSE } from './messages.ts'
+
+/** What the origin has. */
+export interface OriginFacts {
+  /** The authority that signs everything here, in PEM. */
+  readonly ca: string
+  readonly caKey: string
+  readonly smallPort: number
+  readonly bulkPort: number
+}
+
+export type OriginCalls = {
+  start: { input: null; output: OriginFacts }
+  /** Makes the certificates of these names now, so that it costs nothing later. */
+  prepare: { input: readonly string[]; output: null }
+}
+
+const BLANK_LINE = Buffer.from('\r\n\r\n')
+const CHUNK = Buffer.alloc(65_536, 'x')
+
+function startSmall(options: TlsOptions): Promise<number> {
+  const server = createTlsServer({ ...options, noDelay: true }, (socket) => {
+    let rest: Buffer = Buffer.alloc(0)
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: Buffer) => {
+      const octets = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
+      let from = 0
+      for (let at = octets.indexOf(BLANK_LINE); at !== -1; at = octets.indexOf(BLANK_LINE, from)) {
+        from = at + BLANK_LINE.length
+        socket.write(SMALL_RESPONSE)
+      }
+      rest = octets.subarray(from)
+    })
+  })
+  return listen(server)
+}
+
+/** `GET /SIZE` is answered with as many octets, `POST` with the number of octets that came. */
+async function onBulk(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let received = 0
+  for await (const chunk of request) received += (chunk as Buffer).length
+  if (request.method === 'POST') {
+    response.end(String(received))
+    return
+  }
+  let left = Number(request.url?.slice(1))
+  response.setHeader('content-length', left)
+  response.setHeader('content-type', 'application/octet-stream')
+  const writeMore = (): void => {
+    while (left > 0) {
+      const chunk = left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK
+      left -= chunk.length
+      if (!response.write(chunk)) break
+    }
+    if (left === 0) response.end()
+    else response.once('drain', writeMore)
+  }
+  writeMore()
+}
+
+function startBulk(options: TlsOptions): Promise<number> {
+  const server = createHttpsServer(options, (request, response) => {
+    // A client that went away is no news here: the load tells what it has got.
+    onBulk(request, response).catch(() => response.destroy())
+  })
+  return listen(server)
+}
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    // A server that listens on a port has an address of this kind.
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+  })
+}
+
+const authority = await CertificateAuthority.create()
+
+answer<OriginCalls>({
+  start: async () => {
+    const SNICallback = callbackify((name: string) => authority.contextFor(name))
+    await Promise.all([authority.contextFor(SMALL_HOST), authority.contextFor(BULK_HOST)])
+    return {
+      ca: authority.certificate,
+      caKey: authority.privateKey,
+      smallPort: await startSmall({ SNICallback }),
+      bulkPort: await startBulk({ SNICallback }),
+    }
+  },
+  prepare: async (names) => {
+    await Promise.all(names.map((name) => authority.contextFor(name)))
+    return null
+  },
+})

@@ -1,0 +1,83 @@
+/** The proxy that is measured, as a process: the mitm, or the bare relay. It measures itself. */
+import { CertificateAuthority, startMitm } from '../src/index.ts'
+import type { TestMitm } from '../src/index.ts'
+import { answer } from './child.ts'
+import { BULK_HOST } from './messages.ts'
+import type { OriginFacts } from './origin.ts'
+import { startRelay } from './relay.ts'
+
+export type ProxyKind = 'mitm' | 'relay'
+
+export type ProxyCalls = {
+  /** Starts listening; returns the port. */
+  start: { input: { kind: ProxyKind; origin: OriginFacts }; output: number }
+  /** CPU time of this process so far, in microseconds: user and system, all threads. */
+  cpu: { input: null; output: number }
+  /** Forgets what was recorded; returns how many exchanges that were, and fails if one of them was not recorded whole. */
+  reset: { input: null; output: number }
+  /** Watches the resident memory from now on. */
+  watchMemory: { input: null; output: null }
+  /** What was seen since `watchMemory`, in octets. */
+  memory: { input: null; output: { before: number; peak: number } }
+  /** Starts and closes a mitm as often as said; returns the milliseconds of each. */
+  startAndClose: { input: number; output: number[] }
+}
+
+const SAMPLE_MS = 2
+let mitm: TestMitm | undefined
+let memory = { before: 0, peak: 0 }
+let sampler: NodeJS.Timeout | undefined
+
+function sample(): void {
+  memory.peak = Math.max(memory.peak, process.memoryUsage.rss())
+}
+
+answer<ProxyCalls>({
+  start: async ({ kind, origin }) => {
+    const authority = CertificateAuthority.fromPem(origin.ca, origin.caKey)
+    if (kind === 'relay') {
+      return startRelay(authority, (host) => (host === BULK_HOST ? origin.bulkPort : origin.smallPort))
+    }
+    mitm = await startMitm({
+      certificateAuthority: authority,
+      hosts: { '*.bench.test': `127.0.0.1:${origin.smallPort}`, [BULK_HOST]: `127.0.0.1:${origin.bulkPort}` },
+      upstream: { ca: origin.ca },
+    })
+    return mitm.port
+  },
+  cpu: () => {
+    const { user, system } = process.cpuUsage()
+    return user + system
+  },
+  reset: () => {
+    if (!mitm) return 0
+    const { exchanges, errors } = mitm
+    const broken = exchanges.find(({ endReason, response }) => endReason !== 'complete' || response?.status !== 200)
+    if (broken) throw new Error(`Not recorded whole: ${broken} (${broken.endReason})`)
+    if (errors[0]) throw errors[0]
+    mitm.reset()
+    return exchanges.length
+  },
+  watchMemory: () => {
+    const before = process.memoryUsage.rss()
+    memory = { before, peak: before }
+    sampler = setInterval(sample, SAMPLE_MS)
+    return null
+  },
+  memory: () => {
+    sample()
+    clearInterval(sampler)
+    return memory
+  },
+  startAndClose: async (count) => {
+    const times: number[] = []
+    for (let done = 0; done < count; done++) {
+      const startedMs = performance.now()
+      // One after the other: each is timed alone.
+      const started = await startMitm()
+      await started.close()
+      times.push(performance.now() - startedMs)
+    }
+    return times
+  },
+})

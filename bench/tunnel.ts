@@ -1,0 +1,45 @@
+/** The client's side of one HTTPS connection through a proxy. */
+import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
+
+/** Connects to a host through a proxy on this machine: CONNECT, then TLS, with the certificate checked. */
+export async function openTunnel(proxyPort: number, host: string, secureContext: SecureContext): Promise<TLSSocket> {
+  const raw = connectTcp({ host: '127.0.0.1', port: proxyPort, noDelay: true })
+  raw.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\nProxy-Connection: keep-alive\r\n\r\n`)
+  const [head] = await once(raw, 'data')
+  const text = String(head)
+  if (!text.startsWith('HTTP/1.1 200')) throw new Error(`The proxy answered CONNECT with ${text}`)
+  const socket = connectTls({ socket: raw, host, servername: host, secureContext, ALPNProtocols: ['http/1.1'] })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/** Sends the same request again and again, each when the response to the one before has come. */
+export function repeat(socket: TLSSocket, request: Buffer, response: Buffer, count: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let left = count
+    let got: Buffer | undefined
+    const stop = (error?: Error): void => {
+      socket.off('data', onData).off('error', stop).off('close', onClose)
+      if (error) reject(error)
+      else resolve()
+    }
+    const onClose = (): void => stop(new Error(`The connection ended with ${left} responses to come`))
+    const onData = (chunk: Buffer): void => {
+      const octets = got ? Buffer.concat([got, chunk]) : chunk
+      if (octets.length < response.length) {
+        got = octets
+        return
+      }
+      got = undefined
+      if (!octets.equals(response)) {
+        stop(new Error(`Got another response than expected: ${octets.toString('latin1', 0, 200)}`))
+      } else if (--left === 0) stop()
+      else socket.write(request)
+    }
+    socket.on('data', onData).on('error', stop).on('close', onClose)
+    socket.write(request)
+  })
+}
