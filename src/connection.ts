@@ -85,6 +85,8 @@ export interface ConnectionSettings {
   readonly maxHeadBytes: number
   /** Largest body that is held to be looked at or rewritten. */
   readonly maxBodyBytes: number
+  /** How long the first octets in a tunnel are waited for. */
+  readonly firstBytesWaitMs: number
   /** Longest time without a byte in either direction. */
   readonly idleTimeoutMs: number
 }

@@ -123,10 +123,16 @@ export class InvalidProtocol extends MitmError {
   override readonly name: string = 'InvalidProtocol'
   /** Whether more bytes could make this protocol fit. */
   readonly incomplete: boolean
+  /** Milliseconds that more bytes are worth waiting for; undefined: as long as handshakes are waited for. */
+  readonly waitMs: number | undefined
 
-  constructor(reason = 'Not this protocol', options: { incomplete?: boolean; cause?: unknown } = {}) {
+  constructor(
+    reason = 'Not this protocol',
+    options: { incomplete?: boolean; waitMs?: number | undefined; cause?: unknown } = {},
+  ) {
     super('MITM_INVALID_PROTOCOL', reason, { cause: options.cause })
     this.incomplete = options.incomplete ?? false
+    this.waitMs = options.waitMs
   }
 }
 

@@ -72,7 +72,7 @@ async function accepts(live: LiveConnection, reader: LayerReader, protocol: Prot
     } catch (error) {
       if (!(error instanceof InvalidProtocol)) throw error
       connection.destination = before
-      if (error.incomplete && (await reader.more(live.context.options.handshakeTimeoutMs))) continue
+      if (error.incomplete && (await reader.more(error.waitMs ?? live.context.options.handshakeTimeoutMs))) continue
       if (error.incomplete && reader.octets.length > 0) reader.unfinished ??= protocol.name
       return false
     }

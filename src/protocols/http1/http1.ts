@@ -2,6 +2,8 @@
  * HTTP/1: as a proxy (CONNECT, absolute-form), as the server that a tunnel leads to, or by the Host field. Decides where
  * it goes; `session.ts` relays it.
  */
+import { METHODS } from 'node:http'
+
 import type { Connection } from '../../connection.ts'
 import { errorText, InvalidProtocol, isMitmError, MitmError } from '../../errors.ts'
 import { Protocol } from '../../protocol.ts'
@@ -25,7 +27,12 @@ export class Http1 extends Protocol {
   resolve(connection: Connection, data: Buffer): Destination {
     const looks = data.length === 0 ? 'no' : looksLikeRequest(data)
     if (looks === 'no') throw new InvalidProtocol('The first line is not a request line')
-    if (looks === 'incomplete') throw new InvalidProtocol('The request line is not complete', { incomplete: true })
+    if (looks === 'incomplete') {
+      // In a tunnel a word without a line end may as well be all that some other protocol has to say for now.
+      const waitMs =
+        connection.isTunnelled && !startsLikeMethod(data) ? connection.flow.settings.firstBytesWaitMs : undefined
+      throw new InvalidProtocol('The request line is not complete', { incomplete: true, waitMs })
+    }
     if (connection.destination) return connection.destination
     try {
       return this.#destination(connection, data)
@@ -93,6 +100,12 @@ export class Http1 extends Protocol {
     connection.layers.push('http/1.1')
     return new Session(connection, this.bufferSize).run(first)
   }
+}
+
+/** Whether octets are, or begin, a method that clients are known to send. */
+function startsLikeMethod(octets: Buffer): boolean {
+  const word = /^\s*([A-Z]*)/.exec(octets.toString('latin1', 0, 32))?.[1] ?? ''
+  return METHODS.some((method) => method.startsWith(word))
 }
 
 function isConnect(octets: Buffer): boolean {

@@ -47,7 +47,7 @@ export class RequestSide {
     this.#waitingBytes += octets.length
     if (this.#waitingBytes > MAX_WAITING_BYTES && !this.#isClientHeld) {
       this.#isClientHeld = true
-      this.#session.holdClient()
+      this.#session.holdClient(true)
     }
     return undefined
   }
@@ -83,7 +83,7 @@ export class RequestSide {
     const go = (): void => {
       if (!this.#isClientHeld || this.#isStalled) return
       this.#isClientHeld = false
-      this.#session.releaseClient()
+      this.#session.holdClient(false)
     }
     return isPromise(read) ? read.then(go) : go()
   }

@@ -254,13 +254,10 @@ export class Session {
     this.toClient.flush(this.connection.client.writer, this.#serverPump)
   }
 
-  /** Reads nothing more from the client for now. */
-  holdClient(): void {
-    this.#clientPump.hold()
-  }
-
-  releaseClient(): void {
-    this.#clientPump.release()
+  /** Reads nothing more from the client for now; or does again. */
+  holdClient(isHeld: boolean): void {
+    if (isHeld) this.#clientPump.hold()
+    else this.#clientPump.release()
   }
 
   // Answers of our own.
@@ -387,12 +384,12 @@ export class Session {
     return endReason === undefined || endReason === 'handed-over' ? 'client-closed' : endReason
   }
 
-  /** Runs a step that may have to wait; what it fails with ends the connection. */
-  #later(step: () => MaybePromise<void>, next?: () => void): void {
+  /** Runs a step that may have to wait, and what comes after it; what they fail with ends the connection. */
+  #later(step: () => MaybePromise<void>, after: () => void = () => undefined): void {
     try {
       const wait = step()
-      if (!isPromise(wait)) next?.()
-      else wait.then(() => next?.()).catch((error: unknown) => this.fail(error))
+      if (isPromise(wait)) void wait.then(after).catch((error: unknown) => this.fail(error))
+      else after()
     } catch (error) {
       this.fail(error)
     }
