@@ -139,6 +139,7 @@ export class Connection {
   exchangeCount = 0
 
   #flow: ConnectionFlow | undefined
+  #signal: AbortSignal | undefined
 
   constructor(client: Host = new Host(), server: Host = new Host(), protocol?: Protocol) {
     this.id = `c${++lastId}`
@@ -199,7 +200,7 @@ export class Connection {
 
   /** Aborts when the mitm is done with this connection: what a protocol waits for should end then. */
   get signal(): AbortSignal {
-    return this.flow.signal
+    return this.#signal ?? this.flow.signal
   }
 
   /** Ends one side as if the network had: with a TCP reset. */
@@ -231,15 +232,20 @@ export class Connection {
     if (!this.#flow) {
       throw new MitmError(
         'MITM_NOT_RUNNING',
-        `Cannot use connection ${this.id}: it was made by hand, expected one that a running Mitm accepted`,
+        `Cannot use connection ${this.id}: it has ended or was made by hand, expected a live one that a Mitm accepted`,
       )
     }
     return this.#flow
   }
 
-  /** @internal */
-  attachFlow(flow: ConnectionFlow): void {
+  /**
+   * Sets the services behind this connection; without any, once it has ended, so that records do not keep sockets.
+   *
+   * @internal
+   */
+  attachFlow(flow: ConnectionFlow | undefined): void {
     this.#flow = flow
+    if (flow) this.#signal = flow.signal
   }
 
   /** `client -> server`. */

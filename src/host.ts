@@ -33,6 +33,8 @@ export class Host {
   /** The port at the other end of the socket. */
   port: number | undefined
 
+  #hasConnected = false
+
   constructor(options: HostOptions = {}) {
     this.mitmManaged = options.mitmManaged ?? true
     this.reader = undefined
@@ -44,7 +46,7 @@ export class Host {
 
   /** Whether this host has been connected (it stays true after the end). */
   get isConnected(): boolean {
-    return this.writer !== undefined
+    return this.#hasConnected || this.writer !== undefined
   }
 
   /**
@@ -56,9 +58,16 @@ export class Host {
   attach(reader: Readable | undefined, writer: Writable | undefined): void {
     this.reader = reader
     this.writer = writer
+    this.#hasConnected ||= writer !== undefined
     // A stream laid over a socket may not know its address: then the one found first stays.
     if (writer && 'remoteAddress' in writer && typeof writer.remoteAddress === 'string') this.ip = writer.remoteAddress
     if (writer && 'remotePort' in writer && typeof writer.remotePort === 'number') this.port = writer.remotePort
+  }
+
+  /** Lets go of the streams, so that what keeps this host does not keep them; address and port stay. */
+  detach(): void {
+    this.reader = undefined
+    this.writer = undefined
   }
 
   /** `ip:port`, with an IPv6 address in brackets, or `<empty host>`. */

@@ -13,6 +13,11 @@ export interface Destination {
   readonly tls: boolean
 }
 
+/** Whether two destinations are the same server, spoken to in the same way. */
+export function isSameDestination(one: Destination, other: Destination | undefined): boolean {
+  return one.host === other?.host && one.port === other.port && one.tls === other.tls
+}
+
 /**
  * How traffic of one kind is recognised (`resolve`), connected (`connect`) and relayed (`handle`).
  *

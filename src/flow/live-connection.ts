@@ -209,11 +209,14 @@ export class LiveConnection implements ConnectionFlow {
   }
 
   async open(destination: Destination): Promise<void> {
-    if (this.#isServerShown && this.#server && isSame(this.#server.destination, destination)) return
-    if (this.#isServerShown) await this.closeServer()
-    await this.dial(destination)
     const { connection } = this
-    if (this.wantsTls(destination) && !this.#server?.tls) await this.#secureLate(destination)
+    const wantsTls = this.wantsTls(destination)
+    const isSecure = this.#server?.tls !== undefined
+    if (this.#isServerShown && this.#server && isSame(this.#server.destination, destination) && isSecure === wantsTls)
+      return
+    if (this.#isServerShown || (isSecure && !wantsTls)) await this.closeServer()
+    await this.dial(destination)
+    if (wantsTls && !this.#server?.tls) await this.#secureLate(destination)
     const stream = this.serverStream
     if (!this.#server || !stream) return
     const host = connection.server
@@ -287,6 +290,10 @@ export class LiveConnection implements ConnectionFlow {
     connection.end(coded.code === 'MITM_CLIENT_RESET' ? 'client-reset' : 'failed')
     if (this.signal.aborted) return
     this.report(coded)
+    // A clean close could pass for the end of what was being relayed.
+    if (!this.#isServerShown) return
+    this.reset('client')
+    this.reset('server')
   }
 
   async #finish(): Promise<void> {
@@ -302,8 +309,9 @@ export class LiveConnection implements ConnectionFlow {
     connection.end('mitm-closed')
     connection.endedAt = Date.now()
     await this.context.pipeline.observe('connectionEnded', connection)
-    if (client.mitmManaged) client.reader = undefined
-    if (serverHost.mitmManaged) serverHost.reader = undefined
+    if (client.mitmManaged) client.detach()
+    if (serverHost.mitmManaged) serverHost.detach()
+    connection.attachFlow(undefined)
   }
 
   async #release(side: Side, host: Host, raw: Socket): Promise<void> {

@@ -16,6 +16,7 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
 import type { DataTransform } from '../../middleware.ts'
+import { isSameDestination } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
 import type { Part } from './framer.ts'
 import { transformData, writeAnswer } from './intervention.ts'
@@ -158,7 +159,7 @@ export class Session {
     octets?: readonly Buffer[],
     destination: Destination = transfer.destination,
   ): MaybePromise<void> {
-    if (this.#serverFor && isSame(this.#serverFor, destination)) return this.#send(transfer, octets)
+    if (this.#serverFor && isSameDestination(this.#serverFor, destination)) return this.#send(transfer, octets)
     return this.#forwardElsewhere(transfer, octets, destination)
   }
 
@@ -354,7 +355,7 @@ export class Session {
     if (this.isOver) return undefined
     const { flow, destination, isTunnelled, client } = this.connection
     const unanswered = this.ledger.abandon(end.kind === 'error' ? 'server-reset' : 'server-closed')
-    const isOwn = isTunnelled && (!this.#serverFor || isSame(this.#serverFor, destination))
+    const isOwn = isTunnelled && (!this.#serverFor || isSameDestination(this.#serverFor, destination))
     const isLost = unanswered > 0 || this.isOpaque || end.kind === 'error'
     // A proxy client may go on to other hosts: a server that ends between two exchanges is none of its business.
     if (!isOwn && !isLost && this.#clientEnd === undefined) {
@@ -394,8 +395,4 @@ export class Session {
       this.fail(error)
     }
   }
-}
-
-function isSame(one: Destination, other: Destination | undefined): boolean {
-  return one.host === other?.host && one.port === other.port && one.tls === other.tls
 }
