@@ -1,6 +1,7 @@
 /** Clients as tests need them: raw ones, through CONNECT, through SOCKS5, in TLS. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
@@ -64,6 +65,56 @@ export async function secureWire(wire: Wire, options: ConnectionOptions): Promis
   await Promise.race([once(socket, 'secureConnect'), failed])
   // Boundary: a Wire's socket is the one it was made of.
   return new Wire(socket) as SecureWire
+}
+
+/**
+ * As {@link secureWire}, with the ClientHello in the same packet as what opens the tunnel.
+ *
+ * @param prelude - What opens the tunnel.
+ * @param takeReply - Takes the answer to it.
+ */
+export async function secureAtOnce(
+  wire: Wire,
+  prelude: string | Buffer,
+  takeReply: (wire: Wire) => Promise<unknown>,
+  options: ConnectionOptions,
+): Promise<SecureWire> {
+  const socket = connectTls({ socket: new Prefixed(wire, Buffer.from(prelude), takeReply), ...options })
+  const failed = once(socket, 'close').then(() => Promise.reject(new Error('closed during the handshake')))
+  await Promise.race([once(socket, 'secureConnect'), failed])
+  failed.catch(() => undefined)
+  // Boundary: a Wire's socket is the one it was made of.
+  return new Wire(socket) as SecureWire
+}
+
+/** A stream over a wire that writes a prelude together with the first chunk, and takes the reply to it away. */
+class Prefixed extends Duplex {
+  readonly #wire: Wire
+  #prelude: Buffer
+
+  constructor(wire: Wire, prelude: Buffer, takeReply: (wire: Wire) => Promise<unknown>) {
+    super()
+    this.#wire = wire
+    this.#prelude = prelude
+    takeReply(wire).then(
+      () => {
+        if (wire.buffered.length > 0) this.push(wire.buffered)
+        wire.socket.on('data', (chunk: Buffer) => this.push(chunk))
+        wire.socket.on('end', () => this.push(null))
+        wire.socket.on('close', () => this.destroy())
+      },
+      (error: unknown) => this.destroy(error instanceof Error ? error : undefined),
+    )
+  }
+
+  override _read(): void {
+    // Everything is pushed as it comes.
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#wire.socket.write(Buffer.concat([this.#prelude, chunk]), done)
+    this.#prelude = Buffer.alloc(0)
+  }
 }
 
 /** A response, taken from the wire. */

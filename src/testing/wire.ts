@@ -11,7 +11,8 @@ export class Wire {
   readonly socket: Socket
   /** How the other side ended. */
   readonly ended: Promise<WireEnd>
-  #octets: Buffer = Buffer.alloc(0)
+  #chunks: Buffer[] = []
+  #length = 0
   #end: WireEnd | undefined
   #wakers: (() => void)[] = []
 
@@ -28,14 +29,16 @@ export class Wire {
       socket.on('close', () => over('closed'))
     })
     socket.on('data', (chunk: Buffer) => {
-      this.#octets = this.#octets.length > 0 ? Buffer.concat([this.#octets, chunk]) : chunk
+      this.#chunks.push(chunk)
+      this.#length += chunk.length
       this.#wake()
     })
   }
 
   /** What has come and was not taken. */
   get buffered(): Buffer {
-    return this.#octets
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] ?? Buffer.alloc(0)
   }
 
   write(octets: string | Uint8Array): void {
@@ -63,26 +66,27 @@ export class Wire {
 
   /** Takes exactly `length` octets. */
   async take(length: number): Promise<Buffer> {
-    await this.#until(`${length} octets`, () => this.#octets.length >= length)
+    await this.#until(`${length} octets`, () => this.#length >= length)
     return this.#cut(length)
   }
 
   /** Takes everything up to and including `text` (Latin-1). */
   async until(text: string): Promise<string> {
-    await this.#until(JSON.stringify(text), () => this.#octets.includes(text, 0, 'latin1'))
-    return this.#cut(this.#octets.indexOf(text, 0, 'latin1') + text.length).toString('latin1')
+    await this.#until(JSON.stringify(text), () => this.buffered.includes(text, 0, 'latin1'))
+    return this.#cut(this.buffered.indexOf(text, 0, 'latin1') + text.length).toString('latin1')
   }
 
   /** Takes everything to the end. */
   async rest(): Promise<string> {
     await this.#until('the end', () => this.#end !== undefined)
-    return this.#cut(this.#octets.length).toString('latin1')
+    return this.#cut(this.#length).toString('latin1')
   }
 
   #cut(length: number): Buffer {
-    const taken = this.#octets.subarray(0, length)
-    this.#octets = this.#octets.subarray(length)
-    return taken
+    const { buffered } = this
+    this.#chunks = length < buffered.length ? [buffered.subarray(length)] : []
+    this.#length = buffered.length - length
+    return buffered.subarray(0, length)
   }
 
   async #until(what: string, isMet: () => boolean): Promise<void> {
@@ -90,10 +94,8 @@ export class Wire {
     while (!isMet()) {
       const left = deadline - performance.now()
       if (this.#end !== undefined || left <= 0) {
-        const shown = JSON.stringify(this.#octets.toString('latin1', 0, 400))
-        throw new Error(
-          `Waited for ${what}: ${this.#end ?? 'nothing more'} after ${this.#octets.length} octets, ${shown}`,
-        )
+        const shown = JSON.stringify(this.buffered.toString('latin1', 0, 300))
+        throw new Error(`Waited for ${what}: ${this.#end ?? 'nothing more'} after ${this.#length} octets, ${shown}`)
       }
       // oxlint-disable-next-line no-await-in-loop
       await new Promise<void>((resolve) => {
