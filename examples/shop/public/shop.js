@@ -4,7 +4,7 @@ const CHARGE_URL = 'https://pay.test/charge'
 const PAYMENT_RETRIES = 2
 
 const list = document.querySelector('ul')
-const total = document.querySelector('output')
+const total = document.querySelector('#total')
 const button = document.querySelector('button')
 const status = document.querySelector('[role=status]')
 const alert = document.querySelector('[role=alert]')
