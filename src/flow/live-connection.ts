@@ -302,9 +302,13 @@ export class LiveConnection implements ConnectionFlow {
     const server = this.#server
     const { client, server: serverHost } = connection
     if (!client.mitmManaged || (this.#isServerShown && !serverHost.mitmManaged)) connection.end('handed-over')
-    if (server) await this.#release('server', serverHost, server.raw)
-    if (this.#isServerShown) await this.#disconnected('server', serverHost)
-    await this.#release('client', client, this.clientSocket)
+    const wasShown = this.#isServerShown
+    // Together: neither end waits for the other to close.
+    await Promise.all([
+      server && (wasShown ? this.#release('server', serverHost, server.raw) : server.raw.destroy()),
+      this.#release('client', client, this.clientSocket),
+    ])
+    if (wasShown) await this.#disconnected('server', serverHost)
     await this.#disconnected('client', client)
     connection.end('mitm-closed')
     connection.endedAt = Date.now()

@@ -33,7 +33,6 @@ async function dispatch(live: LiveConnection, reader: LayerReader): Promise<void
   for (const protocol of context.protocols) {
     // Sequential by nature: the first that fits wins, and the later ones must not see the connection.
     if (await accepts(live, reader, protocol)) {
-      connection.protocol = protocol
       await protocol.handle(connection)
       return
     }
@@ -58,7 +57,7 @@ async function dispatch(live: LiveConnection, reader: LayerReader): Promise<void
 
 async function accepts(live: LiveConnection, reader: LayerReader, protocol: Protocol): Promise<boolean> {
   const { connection } = live
-  const before = connection.destination
+  const before = { destination: connection.destination, protocol: connection.protocol }
   while (reader.octets.length > 0 && reader.octets.length < protocol.bytesNeeded) {
     if (!(await reader.more(live.context.options.firstBytesWaitMs))) break
   }
@@ -67,11 +66,12 @@ async function accepts(live: LiveConnection, reader: LayerReader, protocol: Prot
       const data = reader.octets
       const destination = await protocol.resolve(connection, data)
       connection.destination ??= destination
+      connection.protocol = protocol
       await protocol.connect(connection, destination, data)
       return true
     } catch (error) {
       if (!(error instanceof InvalidProtocol)) throw error
-      connection.destination = before
+      Object.assign(connection, before)
       if (error.incomplete && (await reader.more(error.waitMs ?? live.context.options.handshakeTimeoutMs))) continue
       if (error.incomplete && reader.octets.length > 0) reader.unfinished ??= protocol.name
       return false
