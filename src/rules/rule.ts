@@ -43,10 +43,10 @@ export interface JsonInit {
  *
  * @example
  * ```ts
- * import type { RuleList } from 'playwright-mitm/core'
+ * import type { TestMitm } from 'playwright-mitm/core'
  *
- * export function declineOnce(rules: RuleList): void {
- *   rules.post('https://pay.test/charge').json({ error: 'declined' }, { status: 402 }).once()
+ * export function declineOnce(mitm: TestMitm): void {
+ *   mitm.post('https://pay.test/charge').json({ error: 'declined' }, { status: 402 }).once()
  * }
  * ```
  */
