@@ -1,0 +1,143 @@
+/** Plays both ends of a scripted conversation over sockets, and notes what each end heard. */
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** What one side sends at once, as far as the script goes. */
+export interface Turn {
+  /** As latin1. */
+  readonly octets: string
+  /** How many octets must have been heard before; `'end'`: the other side's end. */
+  readonly after: number | 'end'
+  /** Where it is cut into writes: places modulo the length, or after each octet (of the first and last hundred). */
+  readonly cuts: readonly number[] | 'each'
+}
+
+/** All that one side does. */
+export interface Line {
+  readonly turns: readonly Turn[]
+  readonly ending: 'fin' | 'reset'
+  /** When it ends, after its last turn. */
+  readonly endAfter: number | 'end'
+}
+
+/** What both sides do. */
+export interface Script {
+  readonly client: Line
+  readonly server: Line
+}
+
+/** What one side heard. `'deaf'`: it reset the connection itself, or nothing more was heard in time. */
+export interface Heard {
+  octets: string
+  end: 'fin' | 'reset' | 'deaf'
+}
+
+/** One end: the stream to talk on, and the socket below it. */
+export interface End {
+  readonly stream: Duplex
+  readonly raw: Socket
+}
+
+/** What both sides heard, and whether all was said and heard in time. */
+export interface Outcome {
+  readonly client: Heard
+  readonly server: Heard
+  readonly isOver: boolean
+}
+
+/** Plays a script to its end, or until the deadline, and closes both ends. */
+export async function converse(script: Script, client: End, server: End, timeoutMs: number): Promise<Outcome> {
+  const players = { client: new Player(client), server: new Player(server) }
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs)
+  })
+  const both = Promise.all([players.client.play(script.client), players.server.play(script.server)])
+  const isOver = await Promise.race([both.then(() => true), deadline])
+  clearTimeout(timer)
+  for (const { raw } of [client, server]) raw.destroy()
+  return { client: players.client.heard, server: players.server.heard, isOver }
+}
+
+class Player {
+  readonly #end: End
+  readonly #chunks: Buffer[] = []
+  #size = 0
+  #heardEnd: Heard['end'] | undefined
+  #wake: () => void = () => {}
+
+  constructor(end: End) {
+    this.#end = end
+    const { stream } = end
+    stream.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      this.#size += chunk.length
+      this.#wake()
+    })
+    stream.on('end', () => this.#over('fin'))
+    stream.on('error', () => this.#over('reset'))
+    stream.on('close', () => this.#over('deaf'))
+  }
+
+  get heard(): Heard {
+    return { octets: Buffer.concat(this.#chunks).toString('latin1'), end: this.#heardEnd ?? 'deaf' }
+  }
+
+  async play({ turns, ending, endAfter }: Line): Promise<void> {
+    const { stream, raw } = this.#end
+    for (const turn of turns) {
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#hear(turn.after)
+      // oxlint-disable-next-line no-await-in-loop
+      for (const octets of cut(turn)) {
+        if (!stream.writable) break
+        stream.write(octets)
+        // oxlint-disable-next-line no-await-in-loop
+        await nextTurn()
+      }
+    }
+    await this.#hear(endAfter)
+    if (ending === 'reset') {
+      // So that what was written has left.
+      await nextTurn()
+      if (raw.destroyed) return
+      this.#heardEnd = 'deaf'
+      raw.resetAndDestroy()
+      return
+    }
+    stream.end()
+    await this.#hear('end')
+  }
+
+  #over(end: Heard['end']): void {
+    // A stream that has ended may be reset all the same, as long as this side talks.
+    this.#heardEnd ??= end
+    this.#wake()
+  }
+
+  /** Resolves when so much, or the end, has been heard. */
+  async #hear(what: number | 'end'): Promise<void> {
+    while (this.#heardEnd === undefined && (what === 'end' || this.#size < what)) {
+      // oxlint-disable-next-line no-await-in-loop
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+}
+
+function* cut({ octets, cuts }: Turn): Generator<Buffer> {
+  const all = Buffer.from(octets, 'latin1')
+  const { length } = all
+  const places =
+    cuts === 'each'
+      ? Array.from({ length }, (_, at) => at).filter((at) => at < 100 || at > length - 100)
+      : cuts.map((place) => place % (length + 1))
+  let from = 0
+  for (const at of [...new Set(places)].toSorted((a, b) => a - b)) {
+    if (at > from) yield all.subarray(from, at)
+    from = Math.max(from, at)
+  }
+  if (from < length) yield all.subarray(from)
+}
