@@ -18,7 +18,7 @@ test('docs/errors.md has one entry for each code, with the sentence of the table
 test('every heading of the third level in docs/errors.md is a code', async () => {
   const text = await readFile(new URL('../docs/errors.md', import.meta.url), 'utf8')
   const headings = [...text.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading)
-  expect(headings.toSorted()).toEqual(Object.keys(ERROR_CODES).toSorted())
+  expect(new Set(headings)).toEqual(new Set(Object.keys(ERROR_CODES)))
 })
 
 test('a MitmError ends its message with the code, and keeps what is known of the error', () => {
