@@ -137,22 +137,6 @@ describe('a client', () => {
     expect(await outcome()).toEqual({ endReason: 'idle-timeout', codes: ['MITM_IDLE_TIMEOUT'] })
     expect(mitm.exchanges[0]).toMatchObject({ endReason: 'idle-timeout', request: { isComplete: false, bodySize: 4 } })
   })
-
-  it('that refuses the certificate is recorded', async () => {
-    await using origin = await wireServer()
-    mitm.when('https://pay.test/**').respond(200)
-    const wire = await connectTo(mitm)
-    wire.write('CONNECT pay.test:443 HTTP/1.1\r\n\r\n')
-    await wire.until('\r\n\r\n')
-    await expect(secureWire(wire, { servername: 'pay.test' })).rejects.toMatchObject({
-      code: 'SELF_SIGNED_CERT_IN_CHAIN',
-    })
-    wire.socket.destroy()
-    const { endReason, codes: found } = await outcome()
-    expect(found.every((code) => code === 'MITM_CLIENT_TLS_FAILED' || code === 'MITM_CLIENT_RESET')).toBe(true)
-    expect(endReason).toBeDefined()
-    expect(origin.accepted).toBe(0)
-  })
 })
 
 describe('a server', () => {
