@@ -12,7 +12,7 @@ for (const number of [1, 2, 3, 4]) {
     mitm.get('https://app.test/mocked').json({ number })
     await page.goto(`https://app.test/?number=${number}`)
     const answers = await Promise.all([
-      page.evaluate(async () => (await fetch('/mocked')).json() as Promise<unknown>),
+      page.evaluate(async () => (await fetch('/mocked')).json()),
       request.get('https://app.test/mocked').then((response) => response.json() as Promise<unknown>),
     ])
 

@@ -60,7 +60,6 @@ test('connections are kept alive', async ({ page, site, mitm }) => {
   await page.goto('https://app.test/')
   for (const index of [1, 2, 3]) {
     // One after the other: at once, a browser opens several.
-    // oxlint-disable-next-line no-await-in-loop
     await page.evaluate((number) => fetch(`/?${number}`).then((response) => response.text()), index)
   }
   expect(site.arrivals).toHaveLength(4)

@@ -72,7 +72,7 @@ export async function runPlaywright(testInfo: TestInfo, spec: string, options: R
     report,
     steps: JSON.parse(await readFile(stepsFile, 'utf8')) as Steps,
     result,
-    errors: (title) => result(title).errors.map(({ message = '' }) => plain(message)),
+    errors: (title) => result(title).errors.map(({ message }) => plain(message)),
   }
 }
 

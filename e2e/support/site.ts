@@ -38,7 +38,7 @@ export const test: ReturnType<typeof base.extend<SiteFixtures, SiteWorkerFixture
 })
 
 /** The options with which a mitm leads the names of the site to it, and trusts it. */
-export function optionsFor(site: Origin, authority: CertificateAuthority): MitmFixtureOptions {
+function optionsFor(site: Origin, authority: CertificateAuthority): MitmFixtureOptions {
   const address = `127.0.0.1:${site.port}`
   return {
     hosts: { 'app.test': address, 'api.test': address, 'other.test': address },
