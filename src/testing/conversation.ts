@@ -46,18 +46,37 @@ export interface Outcome {
   readonly isOver: boolean
 }
 
-/** Plays a script to its end, or until the deadline, and closes both ends. */
-export async function converse(script: Script, client: End, server: End, timeoutMs: number): Promise<Outcome> {
-  const players = { client: new Player(client), server: new Player(server) }
+/**
+ * Plays a script to its end, or until the deadline, and closes both ends.
+ *
+ * @param server - May come later than the client's first words.
+ */
+export async function converse(
+  script: Script,
+  client: End,
+  server: End | Promise<End>,
+  timeoutMs: number,
+): Promise<Outcome> {
+  const asking = new Player(client)
+  let answering: Player | undefined
+  const abort = new AbortController()
+  const answer = async (): Promise<void> => {
+    const end = await server
+    abort.signal.addEventListener('abort', () => end.raw.destroy())
+    if (abort.signal.aborted) end.raw.destroy()
+    answering = new Player(end)
+    await answering.play(script.server)
+  }
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), timeoutMs)
   })
-  const both = Promise.all([players.client.play(script.client), players.server.play(script.server)])
+  const both = Promise.all([asking.play(script.client), answer()])
   const isOver = await Promise.race([both.then(() => true), deadline])
   clearTimeout(timer)
-  for (const { raw } of [client, server]) raw.destroy()
-  return { client: players.client.heard, server: players.server.heard, isOver }
+  client.raw.destroy()
+  abort.abort()
+  return { client: asking.heard, server: answering?.heard ?? { octets: '', end: 'deaf' }, isOver }
 }
 
 class Player {
@@ -78,6 +97,7 @@ class Player {
     stream.on('end', () => this.#over('fin'))
     stream.on('error', () => this.#over('reset'))
     stream.on('close', () => this.#over('deaf'))
+    stream.resume()
   }
 
   get heard(): Heard {

@@ -462,8 +462,13 @@ export interface ScriptOptions {
 
 const ending = fc.record({
   order: fc.constantFrom('client', 'server', 'both'),
-  /** Whether a side says its last words after the other's end. */
-  hasLastWords: fc.boolean(),
+  /** What a side says after the other's end. */
+  lastWords: fc.oneof(
+    fc.constant(''),
+    soup,
+    validRequest.map(({ wire }) => wire),
+    octets(20),
+  ),
   isPrompt: fc.boolean(),
   /** Which turn of a script that ends by a reset is the last. */
   resetAt: fc.nat(20),
@@ -496,7 +501,7 @@ export function scripts(options: ScriptOptions = {}): fc.Arbitrary<Script> {
 function makeScript(
   steps: readonly Step[],
   paces: readonly { readonly cuts: Turn['cuts']; readonly isEager: boolean }[],
-  how: { order: string; hasLastWords: boolean; isPrompt: boolean; resetAt: number },
+  how: { order: string; lastWords: string; isPrompt: boolean; resetAt: number },
   ends: 'orderly' | 'reset',
 ): Script {
   const sent = { client: new Sent(), server: new Sent() }
@@ -515,7 +520,7 @@ function makeScript(
     turns[step.side].push({ octets: step.wire, after, cuts: pace.cuts })
     mine.add(step, others.isClean)
   }
-  const { order, hasLastWords, isPrompt } = how
+  const { order, lastWords, isPrompt } = how
   const line = (side: 'client' | 'server'): Line => {
     const others = side === 'client' ? sent.server : sent.client
     const isFirst = order === side
@@ -527,8 +532,7 @@ function makeScript(
       return { turns: own, endAfter: 'end', ending: 'fin' }
     }
     if (order === 'both' || isFirst) return { turns: own, endAfter: isPrompt ? 0 : others.safe, ending: 'fin' }
-    const last = own.at(-1)
-    const spoken = hasLastWords && last ? [...own.slice(0, -1), { ...last, after: 'end' as const }] : own
+    const spoken = lastWords ? [...own, { octets: lastWords, after: 'end' as const, cuts: [] }] : own
     return { turns: spoken, endAfter: 'end', ending: 'fin' }
   }
   return { client: line('client'), server: line('server') }
