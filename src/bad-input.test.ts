@@ -50,6 +50,7 @@ describe('a client', () => {
     const client = await connectTo(mitm)
     client.write(octets)
     await client.rest()
+    client.end()
     expect(await outcome()).toEqual({ endReason: 'failed', codes: [code] })
   })
 
@@ -181,10 +182,8 @@ describe('a server', () => {
       `CONNECT ${authority} HTTP/1.1\r\n\r\n`,
       `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\n\r\n`,
     ]) {
-      // oxlint-disable-next-line no-await-in-loop
       const client = await connectTo(mitm)
       client.write(request)
-      // oxlint-disable-next-line no-await-in-loop
       const response = await takeResponse(client)
       expect([response.status, response.headers['x-playwright-mitm-error']]).toEqual([status, code])
       expect(String(response.body)).toContain(authority)
@@ -201,10 +200,8 @@ describe('a server', () => {
         `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\n\r\n`,
         `GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`,
       ]) {
-        // oxlint-disable-next-line no-await-in-loop
         const client = await connectTo(mitm)
         client.write(request)
-        // oxlint-disable-next-line no-await-in-loop
         expect((await takeResponse(client)).status).toBe(508)
         client.end()
       }

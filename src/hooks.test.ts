@@ -243,6 +243,7 @@ describe('connection hooks', () => {
     const client = await connectTo(mitm)
     client.write(`CONNECT 127.0.0.1:${await closedPort()} HTTP/1.1\r\n\r\n`)
     expect((await takeResponse(client)).status).toBe(502)
+    client.end()
     await log.until('connectionEnded')
     expect(log.events).toEqual(['mitmStarted', 'clientConnected', 'clientDisconnected', 'connectionEnded'])
   })
@@ -266,7 +267,6 @@ describe('connection hooks', () => {
     const client = await connectTo(mitm)
     for (const { origin: url, authority } of [one, other]) {
       client.write(`GET ${url}/ HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
-      // oxlint-disable-next-line no-await-in-loop
       await takeResponse(client)
     }
     client.end()

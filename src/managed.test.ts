@@ -131,16 +131,13 @@ describe('a host with mitmManaged = false', () => {
       for (const side of ['client', 'server'] as const) {
         const end = ends[side]
         if (!sides.includes(side)) {
-          // oxlint-disable-next-line no-await-in-loop
           expect(await end.ended).toMatch(/fin|reset/)
           continue
         }
         const handle = own(keeper.connection, side)
         end.write('\0ping')
-        // oxlint-disable-next-line no-await-in-loop
         expect(String(await handle.take(5))).toBe('\0ping')
         handle.write('\0pong')
-        // oxlint-disable-next-line no-await-in-loop
         expect(String(await end.take(5))).toBe('\0pong')
         handle.socket.destroy()
       }

@@ -83,8 +83,8 @@ describe('start()', () => {
 
   it('leaves port and url untold before', () => {
     const mitm = new Mitm()
-    expect(() => mitm.port).toThrow(coded('MITM_NOT_RUNNING') as Error)
-    expect(() => mitm.url).toThrow(coded('MITM_NOT_RUNNING') as Error)
+    expect(() => mitm.port).toThrow(coded('MITM_NOT_RUNNING'))
+    expect(() => mitm.url).toThrow(coded('MITM_NOT_RUNNING'))
     expect(mitm.isRunning).toBe(false)
   })
 })
@@ -155,6 +155,27 @@ describe('close()', () => {
     await Promise.all([silent.ended, halting.ended, greeting.ended])
   })
 
+  it('does not wait for sides that linger: a client that was answered, a server that was left for another', async () => {
+    await using lingering = await wireServer()
+    await using origin = await httpServer()
+    const mitm = new Mitm()
+    await mitm.start()
+    const refused = await connectTo(mitm)
+    refused.write('GET / HTTP/1.1\r\n\r\n')
+    expect((await takeResponse(refused)).status).toBe(400)
+    const client = await connectTo(mitm)
+    client.write(`GET http://${lingering.authority}/ HTTP/1.1\r\nHost: a\r\n\r\n`)
+    const server = await lingering.next()
+    await server.until('\r\n\r\n')
+    server.write('HTTP/1.1 204 No Content\r\n\r\n')
+    await takeResponse(client)
+    client.write(`GET ${origin.origin}/ HTTP/1.1\r\nHost: a\r\n\r\n`)
+    await takeResponse(client)
+    const begun = performance.now()
+    await mitm.close()
+    expect(performance.now() - begun).toBeLessThan(300)
+  })
+
   it('does not wait for a server that is still being connected to', async () => {
     await using proxy = await wireServer()
     const mitm = new Mitm({ upstream: { proxy: `http://${proxy.authority}` } })
@@ -193,15 +214,15 @@ describe('options', () => {
   ])('refuses %s: %j by name', (name, value) => {
     // Boundary: what a caller without types may do.
     const options = { [name]: value } as MitmOptions
-    expect(() => new Mitm(options as never)).toThrow(coded('MITM_INVALID_OPTION') as Error)
+    expect(() => new Mitm(options as never)).toThrow(coded('MITM_INVALID_OPTION'))
     expect(() => new Mitm(options as never)).toThrow(JSON.stringify(name))
   })
 
   it('refuses what is not a middleware, in options and in use(), and then adds none', () => {
-    expect(() => new Mitm({ middlewares: [{}] })).toThrow(coded('MITM_INVALID_MIDDLEWARE') as Error)
+    expect(() => new Mitm({ middlewares: [{}] })).toThrow(coded('MITM_INVALID_MIDDLEWARE'))
     const mitm = new Mitm()
     const log = new HookLog()
-    expect(() => mitm.use(log, { name: 'nothing' })).toThrow(coded('MITM_INVALID_MIDDLEWARE') as Error)
+    expect(() => mitm.use(log, { name: 'nothing' })).toThrow(coded('MITM_INVALID_MIDDLEWARE'))
   })
 })
 

@@ -21,10 +21,8 @@ describe('where the Python mitm fell', () => {
     await using six = await httpServer()
     await using mitm = await startMitm({ hosts: { '2001:db8::1': six.authority, 'a.test:443': six.authority } })
     for (const target of ['[2001:db8::1]:8443', 'a.test']) {
-      // oxlint-disable-next-line no-await-in-loop
       const client = await tunnelTo(mitm, target)
       client.write(GET)
-      // oxlint-disable-next-line no-await-in-loop
       expect((await takeResponse(client)).status).toBe(200)
     }
   })
@@ -108,7 +106,6 @@ describe('where the Python mitm fell', () => {
       [other, 'other'],
     ] as const) {
       client.write(`GET ${server.origin}/ HTTP/1.1\r\nHost: ${server.authority}\r\n\r\n`)
-      // oxlint-disable-next-line no-await-in-loop
       expect(String((await takeResponse(client)).body)).toBe(name)
     }
   })
@@ -230,7 +227,6 @@ describe('where mockttp fell', () => {
     }
     const statuses = new Set<number>()
     for (let round = 0; round < 20; round++) {
-      // oxlint-disable-next-line no-await-in-loop
       for (const status of await Promise.all(Array.from({ length: 50 }, ask))) statuses.add(status)
     }
     expect([...statuses]).toEqual([200])
@@ -357,7 +353,6 @@ describe('where mockttp fell', () => {
       .flatMap((list) => list ?? [])
       .filter(({ internal, family }) => !internal && family === 'IPv4')
     for (const { address } of addresses) {
-      // oxlint-disable-next-line no-await-in-loop
       await expect(connectTo(mitm, address)).rejects.toThrow('ECONNREFUSED')
     }
     expect(mitm.options.host).toBe('127.0.0.1')

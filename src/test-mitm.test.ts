@@ -47,7 +47,6 @@ describe('requests', () => {
     await using mitm = await startMitm()
     mitm.when('**').respond(200, 'ok')
     for (const path of ['a', 'b', 'a']) {
-      // oxlint-disable-next-line no-await-in-loop
       await (await mitm.fetch(`http://x.test/${path}`)).text()
     }
     expect(mitm.requests()).toEqual(mitm.exchanges)
@@ -125,15 +124,11 @@ describe('waitForIdle()', () => {
       'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n',
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
     ]) {
-      // oxlint-disable-next-line no-await-in-loop
       const client = await tunnelTo(mitm, origin.authority)
       client.write('GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n')
-      // oxlint-disable-next-line no-await-in-loop
       const server = await origin.next()
-      // oxlint-disable-next-line no-await-in-loop
       await server.until('\r\n\r\n')
       server.write(head)
-      // oxlint-disable-next-line no-await-in-loop
       await client.until(head)
     }
     expect(await mitm.waitForIdle({ quietMs: 5, timeoutMs: 2000 })).toBe(true)
@@ -178,7 +173,7 @@ describe('env()', () => {
     expect(existsSync(env['SSL_CERT_FILE'] ?? '')).toBe(true)
     await mitm.close()
     expect(existsSync(env['NODE_EXTRA_CA_CERTS'] ?? '')).toBe(false)
-    expect(() => mitm.env()).toThrow(expect.objectContaining({ code: 'MITM_NOT_RUNNING' }) as Error)
+    expect(() => mitm.env()).toThrow(expect.objectContaining({ code: 'MITM_NOT_RUNNING' }))
   })
 
   it('sends a Node process through the mitm, which it trusts', async () => {
@@ -218,6 +213,6 @@ describe('bodies', () => {
     const [exchange] = mitm.exchanges
     expect(exchange?.request).toMatchObject({ bodySize: 100_000, isBodyTruncated: true })
     expect(exchange?.response?.body).toHaveLength(10)
-    expect(() => exchange?.response?.text()).toThrow(expect.objectContaining({ code: 'MITM_BODY_TRUNCATED' }) as Error)
+    expect(() => exchange?.response?.text()).toThrow(expect.objectContaining({ code: 'MITM_BODY_TRUNCATED' }))
   })
 })

@@ -96,15 +96,22 @@ class Prefixed extends Duplex {
     super()
     this.#wire = wire
     this.#prelude = prelude
-    takeReply(wire).then(
-      () => {
-        if (wire.buffered.length > 0) this.push(wire.buffered)
-        wire.socket.on('data', (chunk: Buffer) => this.push(chunk))
-        wire.socket.on('end', () => this.push(null))
-        wire.socket.on('close', () => this.destroy())
-      },
-      (error: unknown) => this.destroy(error instanceof Error ? error : undefined),
-    )
+    // Reports its own errors, by destroying this stream.
+    void this.#open(takeReply)
+  }
+
+  async #open(takeReply: (wire: Wire) => Promise<unknown>): Promise<void> {
+    const wire = this.#wire
+    try {
+      await takeReply(wire)
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : undefined)
+      return
+    }
+    if (wire.buffered.length > 0) this.push(wire.buffered)
+    wire.socket.on('data', (chunk: Buffer) => this.push(chunk))
+    wire.socket.on('end', () => this.push(null))
+    wire.socket.on('close', () => this.destroy())
   }
 
   override _read(): void {
@@ -152,11 +159,8 @@ async function takeBody(
   if (/chunked/i.test(headers['transfer-encoding'] ?? '')) {
     const chunks: Buffer[] = []
     for (;;) {
-      // oxlint-disable-next-line no-await-in-loop
       const size = Number.parseInt(await wire.until('\r\n'), 16)
-      // oxlint-disable-next-line no-await-in-loop
       chunks.push(await wire.take(size))
-      // oxlint-disable-next-line no-await-in-loop
       await wire.until('\r\n')
       if (size === 0) return Buffer.concat(chunks)
     }

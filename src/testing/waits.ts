@@ -8,7 +8,6 @@ const LOOKS = 10
 export async function settled<T>(read: () => T): Promise<T> {
   let last = read()
   for (let same = 0; same < LOOKS; same++) {
-    // oxlint-disable-next-line no-await-in-loop
     await setTimeout(5)
     const now = read()
     if (now !== last) same = -1

@@ -97,7 +97,6 @@ export class Wire {
         const shown = JSON.stringify(this.buffered.toString('latin1', 0, 300))
         throw new Error(`Waited for ${what}: ${this.#end ?? 'nothing more'} after ${this.#length} octets, ${shown}`)
       }
-      // oxlint-disable-next-line no-await-in-loop
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         this.#wakers.push(() => {

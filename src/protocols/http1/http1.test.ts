@@ -19,7 +19,6 @@ describe('a proxy client', () => {
     const bodies: string[] = []
     for (const { origin, authority } of [one, other, one, one]) {
       client.write(`GET ${origin}/x HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
-      // oxlint-disable-next-line no-await-in-loop
       bodies.push(String((await takeResponse(client)).body))
     }
     expect(bodies).toEqual(['one', 'other', 'one', 'one'])
@@ -79,10 +78,8 @@ describe('a proxy client', () => {
     await using origin = await httpServer()
     await using mitm = await startMitm({ hosts: { 'shop.test': origin.authority } })
     for (const host of [origin.authority, `localhost:${origin.port}`, 'shop.test', `shop.test:${origin.port}`]) {
-      // oxlint-disable-next-line no-await-in-loop
       const client = await connectTo(mitm)
       client.write(`GET /by-host HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
-      // oxlint-disable-next-line no-await-in-loop
       expect(String((await takeResponse(client)).body)).toBe('GET /by-host')
       client.end()
     }
@@ -164,13 +161,11 @@ describe('messages', () => {
     for (let at = 0; at < request.length; at++) {
       client.write(request.slice(at, at + 1))
       // Each octet goes alone: the next follows when this one has arrived.
-      // oxlint-disable-next-line no-await-in-loop
       await expect.poll(() => record?.bytesFromClient, { interval: 1 }).toBe(before + at + 1)
     }
     expect(String(await server.take(request.length))).toBe(request)
     for (let at = 0; at < response.length; at++) {
       server.write(response.slice(at, at + 1))
-      // oxlint-disable-next-line no-await-in-loop
       await expect.poll(() => record?.bytesFromServer, { interval: 1 }).toBe(at + 1)
     }
     expect(String(await client.take(response.length))).toBe(response)
@@ -184,15 +179,11 @@ describe('messages', () => {
     await using mitm = await startMitm()
     const head = `GET http://${origin.authority}/s HTTP/1.1\r\nHost: x\r\n\r\n`
     for (let at = 1; at < head.length; at++) {
-      // oxlint-disable-next-line no-await-in-loop
       const client = await connectTo(mitm)
       client.write(head.slice(0, at))
-      // oxlint-disable-next-line no-await-in-loop
       await expect.poll(() => mitm.connections.at(-1)?.bytesFromClient, { interval: 1 }).toBe(at)
       client.write(head.slice(at))
-      // oxlint-disable-next-line no-await-in-loop
       const server = await origin.next()
-      // oxlint-disable-next-line no-await-in-loop
       expect(await server.until('\r\n\r\n')).toBe('GET /s HTTP/1.1\r\nHost: x\r\n\r\n')
       client.socket.destroy()
     }
@@ -225,14 +216,12 @@ describe('messages', () => {
     const server = await origin.next()
     const answers = (async () => {
       for (let count = 0; count < 4; count++) {
-        // oxlint-disable-next-line no-await-in-loop
         const path = (await server.until('\r\n\r\n')).split(' ')[1] ?? ''
         server.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path.length}\r\n\r\n${path}`)
       }
     })()
     const bodies: string[] = []
     for (const _ of paths) {
-      // oxlint-disable-next-line no-await-in-loop
       bodies.push(String((await takeResponse(client)).body))
     }
     await answers

@@ -153,7 +153,6 @@ describe('SOCKS5', () => {
     for (let at = 0; at < octets.length; at++) {
       client.write(octets.subarray(at, at + 1))
       // Each octet goes alone: the next follows when this one has arrived.
-      // oxlint-disable-next-line no-await-in-loop
       await expect.poll(() => mitm.connections[0]?.bytesFromClient, { interval: 1 }).toBe(at + 1)
     }
     expect(String(await (await origin.next()).take(4))).toBe('\0raw')
