@@ -209,7 +209,7 @@ describe('SOCKS4', () => {
 })
 
 describe('a SOCKS handshake that stops half-way', () => {
-  it.each(['silence', 'a FIN', 'a reset'])('ends by %s with a coded error or none, in bounded time', async (how) => {
+  it.each(['silence', 'a FIN', 'a reset'])('is ended by %s with a coded error, in bounded time', async (how) => {
     await using mitm = await startMitm({ handshakeTimeoutMs: 250 })
     const socket = connect(mitm.port, '127.0.0.1')
     socket.on('error', () => undefined)
@@ -220,9 +220,9 @@ describe('a SOCKS handshake that stops half-way', () => {
     if (how === 'a FIN') socket.end()
     if (how === 'a reset') socket.resetAndDestroy()
     await expect.poll(() => mitm.connections[0]?.endedAt).toBeDefined()
-    expect(mitm.errors.map(({ code }) => code)).toEqual([
-      how === 'a reset' ? 'MITM_CLIENT_RESET' : 'MITM_INCOMPLETE_HANDSHAKE',
-    ])
+    // A reset right behind octets is told as a FIN by libuv, also to a bare server.
+    const codes = how === 'a reset' ? /^MITM_(CLIENT_RESET|INCOMPLETE_HANDSHAKE)$/ : /^MITM_INCOMPLETE_HANDSHAKE$/
+    expect(mitm.errors.map(({ code }) => code)).toEqual([expect.stringMatching(codes)])
     socket.destroy()
   })
 })
