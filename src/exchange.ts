@@ -56,6 +56,20 @@ export interface ExchangeTimings {
   endMs?: number
 }
 
+/** A promise that is settled from outside. */
+class Deferred {
+  readonly promise: Promise<boolean>
+  resolve: (isComplete: boolean) => void = () => undefined
+
+  constructor() {
+    this.promise = new Promise((resolve) => {
+      this.resolve = resolve
+    })
+  }
+}
+
+const NO_FIELDS: readonly Field[] = Object.freeze([])
+
 /** A request or response: a head, which is parsed when somebody looks, and a body, of which octets are kept on demand. */
 export abstract class HttpMessage<Head extends { readonly fields: readonly Field[]; readonly httpVersion: string }> {
   /** Octets of the body so far, transfer coding removed and content coding not. */
@@ -63,15 +77,17 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** Whether body and trailers have come whole. */
   isComplete = false
   /** The fields after a chunked body. */
-  trailers: readonly Field[] = []
+  trailers: readonly Field[] = NO_FIELDS
 
   #head: Head | (() => Head)
   #limit = 0
-  #kept: Buffer[] = []
+  /** One slice, or several in order: most bodies come in one, and every exchange is kept. */
+  #kept: Buffer | Buffer[] | undefined
   #keptSize = 0
   #decoded: Buffer | undefined
   #headers: Readonly<Record<string, string>> | undefined
-  #whenComplete: { promise: Promise<boolean>; resolve: (complete: boolean) => void } | undefined
+  #whenComplete: Deferred | undefined
+  #whenOver: Deferred | undefined
   #isOver = false
   #isReleased = false
 
@@ -108,8 +124,8 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** The octets kept of the body, content coding not removed. */
   get body(): Buffer {
-    if (this.#kept.length > 1) this.#kept = [Buffer.concat(this.#kept)]
-    return this.#kept[0] ?? Buffer.alloc(0)
+    if (Array.isArray(this.#kept)) this.#kept = Buffer.concat(this.#kept)
+    return this.#kept ?? Buffer.alloc(0)
   }
 
   /** Whether fewer octets were kept than passed. */
@@ -156,14 +172,15 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** Resolves when the message is whole (true), or will never be or is too large to wait for (false). */
   whenComplete(): Promise<boolean> {
     if (this.#isOver || this.#isReleased) return Promise.resolve(this.isComplete)
-    if (!this.#whenComplete) {
-      let resolve: (complete: boolean) => void = () => {}
-      const promise = new Promise<boolean>((settle) => {
-        resolve = settle
-      })
-      this.#whenComplete = { promise, resolve }
-    }
+    this.#whenComplete ??= new Deferred()
     return this.#whenComplete.promise
+  }
+
+  /** Resolves when no more of the message will come, however large it is: whether it is whole. */
+  whenOver(): Promise<boolean> {
+    if (this.#isOver) return Promise.resolve(this.isComplete)
+    this.#whenOver ??= new Deferred()
+    return this.#whenOver.promise
   }
 
   /** Whether waiting for the whole message was given up, since it is too large to be held. */
@@ -184,16 +201,19 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     const kept =
       octets.length <= this.#limit - this.#keptSize ? octets : octets.subarray(0, this.#limit - this.#keptSize)
     this.#keptSize += kept.length
-    this.#kept.push(kept)
+    if (this.#kept === undefined) this.#kept = kept
+    else if (Array.isArray(this.#kept)) this.#kept.push(kept)
+    else this.#kept = [this.#kept, kept]
   }
 
   /** For protocols: the message is whole, or (`false`) will never be. */
-  finish(isComplete = true, trailers: readonly Field[] = []): void {
+  finish(isComplete = true, trailers: readonly Field[] = NO_FIELDS): void {
     if (this.#isOver) return
     this.#isOver = true
     this.isComplete = isComplete
     this.trailers = trailers
     this.#whenComplete?.resolve(isComplete)
+    this.#whenOver?.resolve(isComplete)
   }
 }
 
@@ -241,8 +261,6 @@ export class Exchange {
   sentRequest: HttpRequest | undefined
   /** The response as the server sent it, where a rule changes it. */
   serverResponse: HttpResponse | undefined
-  /** Heads of `1xx` responses that came before it. */
-  readonly interim: HttpResponse[] = []
   /** Milliseconds since 1970 at which the request's first octet had come. */
   readonly startedAt: number = Date.now()
   readonly timings: ExchangeTimings = {}
@@ -254,17 +272,28 @@ export class Exchange {
   error: MitmError | undefined
   /** Who wrote the response: the server, a rule, or the mitm itself (to report an error). */
   answeredBy: 'server' | 'rule' | 'mitm' | undefined
-  /** The rules that touched it, in their own words, and what they did. */
-  readonly rules: string[] = []
   /** The address of the server that the request was sent to. */
   serverAddress: string | undefined
 
   readonly #startMs = performance.now()
+  // Made when somebody looks: most exchanges have neither, and every exchange is kept.
+  #interim: HttpResponse[] | undefined
+  #rules: string[] | undefined
 
   constructor(connection: Connection, request: HttpRequest) {
     this.id = `${connection.id}.${++connection.exchangeCount}`
     this.connection = connection
     this.request = request
+  }
+
+  /** Heads of `1xx` responses that came before it. */
+  get interim(): HttpResponse[] {
+    return (this.#interim ??= [])
+  }
+
+  /** The rules that touched it, in their own words, and what they did. */
+  get rules(): string[] {
+    return (this.#rules ??= [])
   }
 
   /** Milliseconds since the start of the exchange. */

@@ -54,6 +54,9 @@ export interface Middleware {
   /** The server is gone. Fired once for each server that `serverConnected` was fired for. */
   serverDisconnected?(connection: Connection): MaybePromise<void>
 
+  /** More is known of a connection: a layer was taken off (`connection.layers`, `clientTls`), or its protocol was found. */
+  connectionChanged?(connection: Connection): MaybePromise<void>
+
   /** Both hosts are done with; `connection.endReason` says why. The last hook of a connection. */
   connectionEnded?(connection: Connection): MaybePromise<void>
 

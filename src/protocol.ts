@@ -1,5 +1,6 @@
 /** How traffic of one kind is recognised, connected and relayed. */
 import type { Connection } from './connection.ts'
+import type { MitmError } from './errors.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 
 export { InvalidProtocol } from './errors.ts'
@@ -92,6 +93,18 @@ export abstract class Protocol {
    */
   layerLength(_octets: Buffer): number | undefined {
     return undefined
+  }
+
+  /**
+   * For protocols that take a layer off: tells the client, in their words, that nothing came of its first octets. Some
+   * clients that are just cut off try again at once, without end.
+   *
+   * @param _connection - Its client is to be written to; the mitm closes it.
+   * @param _octets - The first octets, of which `layerLength` knew the length.
+   * @param _error - What went wrong.
+   */
+  refuse(_connection: Connection, _octets: Buffer, _error: MitmError): void {
+    // Nothing to say: the connection is closed.
   }
 
   /**

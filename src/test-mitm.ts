@@ -278,6 +278,7 @@ export class TestMitm extends Mitm {
    * @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` and after `close()`.
    */
   readonly fetch: typeof undiciFetch = async (input, init) => {
+    if (!this.isRunning) throw new MitmError('MITM_NOT_RUNNING', 'Cannot fetch through a mitm that does not listen')
     this.#agent ??= this.#makeAgent()
     const { fetch, agent } = await this.#agent
     return fetch(input, { dispatcher: agent, ...init })

@@ -64,6 +64,8 @@ export class LiveConnection implements ConnectionFlow {
   readonly #gone = new Map<Host, Promise<void>>()
   #server: ServerSocket | undefined
   #isServerShown = false
+  /** Servers that were let go and are still closing. */
+  readonly #leaving: { readonly host: Host; readonly raw: Socket; readonly released: Promise<void> }[] = []
   #closed: (() => void) | undefined
   #isClosing = false
 
@@ -114,6 +116,7 @@ export class LiveConnection implements ConnectionFlow {
     this.#controller.abort()
     if (this.connection.client.mitmManaged) this.clientSocket.destroy()
     if (this.connection.server.mitmManaged) this.#server?.raw.destroy()
+    for (const { host, raw } of this.#leaving) if (host.mitmManaged) raw.destroy()
     this.#closed?.()
   }
 
@@ -249,11 +252,15 @@ export class LiveConnection implements ConnectionFlow {
     const wasShown = this.#isServerShown
     this.#server = undefined
     this.#isServerShown = false
-    if (wasShown) {
-      this.connection.server = new Host()
-      await this.#release('server', host, server.raw)
-      await this.#disconnected('server', host)
-    } else server.raw.destroy()
+    if (!wasShown) {
+      server.raw.destroy()
+      return
+    }
+    // Told while `connection.server` is still the one that goes.
+    await this.#disconnected('server', host)
+    this.connection.server = new Host()
+    // In the background: the next server does not wait for this one to close.
+    this.#leaving.push({ host, raw: server.raw, released: this.#release(host, server.raw) })
   }
 
   reset(side: Side): void {
@@ -305,8 +312,9 @@ export class LiveConnection implements ConnectionFlow {
     const wasShown = this.#isServerShown
     // Together: neither end waits for the other to close.
     await Promise.all([
-      server && (wasShown ? this.#release('server', serverHost, server.raw) : server.raw.destroy()),
-      this.#release('client', client, this.clientSocket),
+      ...this.#leaving.map(({ released }) => released),
+      server && (wasShown ? this.#release(serverHost, server.raw) : server.raw.destroy()),
+      this.#release(client, this.clientSocket),
     ])
     if (wasShown) await this.#disconnected('server', serverHost)
     await this.#disconnected('client', client)
@@ -318,14 +326,13 @@ export class LiveConnection implements ConnectionFlow {
     connection.attachFlow(undefined)
   }
 
-  async #release(side: Side, host: Host, raw: Socket): Promise<void> {
+  async #release(host: Host, raw: Socket): Promise<void> {
     if (!host.mitmManaged) {
       host.reader?.pause()
       return
     }
     if (this.#isClosing) raw.destroy()
-    else await closeGracefully(host.isConnected ? host.writer : raw, raw, this.settings.idleTimeoutMs)
-    if (side === 'server') this.#server = undefined
+    else await closeGracefully(host.writer ?? raw, raw, this.settings.idleTimeoutMs)
   }
 }
 

@@ -13,6 +13,7 @@ type ConnectionHook =
   | 'serverConnected'
   | 'clientDisconnected'
   | 'serverDisconnected'
+  | 'connectionChanged'
   | 'connectionEnded'
 type Hook = Exclude<keyof Middleware, 'name'>
 
@@ -24,6 +25,7 @@ const HOOKS = [
   'serverData',
   'clientDisconnected',
   'serverDisconnected',
+  'connectionChanged',
   'connectionEnded',
   'mayAnswer',
   'intercept',
@@ -134,7 +136,7 @@ export class Pipeline {
   notify(moment: ExchangeMoment, exchange: Exchange): void {
     for (const middleware of this.#having[moment]) {
       try {
-        middleware[moment]?.(exchange)
+        tell(middleware, moment, exchange)
       } catch (error) {
         this.#report(failure(middleware, moment, error), exchange.connection)
       }
@@ -199,6 +201,20 @@ export class Pipeline {
   }
 }
 
+/** Names each hook, which is several times faster than `middleware[moment]`: four times per exchange, it shows. */
+function tell(middleware: Middleware, moment: ExchangeMoment, exchange: Exchange): void {
+  switch (moment) {
+    case 'requestStarted':
+      return middleware.requestStarted?.(exchange)
+    case 'requestEnded':
+      return middleware.requestEnded?.(exchange)
+    case 'responseStarted':
+      return middleware.responseStarted?.(exchange)
+    case 'exchangeEnded':
+      return middleware.exchangeEnded?.(exchange)
+  }
+}
+
 function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: readonly Middleware[] } {
   const having = (hook: Hook): readonly Middleware[] => middlewares.filter((each) => typeof each[hook] === 'function')
   return {
@@ -209,6 +225,7 @@ function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: 
     serverData: having('serverData'),
     clientDisconnected: having('clientDisconnected'),
     serverDisconnected: having('serverDisconnected'),
+    connectionChanged: having('connectionChanged'),
     connectionEnded: having('connectionEnded'),
     mayAnswer: having('mayAnswer'),
     intercept: having('intercept'),

@@ -16,6 +16,16 @@ const RELAYED_ALPN = (protocol: string): boolean => protocol !== 'h2' && protoco
 /** What a TLS alert says when there is no better one (RFC 8446 section 6.2: internal_error). */
 const INTERNAL_ERROR = 80
 
+/** A handshake with a client that is finished. */
+export interface Handshake {
+  /** The name that the client was shown a certificate for. */
+  readonly hostname: string
+  /** What is wrong with the server's certificate, so that the client was shown a bad one. */
+  readonly fault: string | undefined
+  /** On the clock of `performance.now()`. */
+  readonly finishedAt: number
+}
+
 /**
  * Finishes the TLS handshake whose first octets have come, and puts the decrypted stream in the client's place.
  *
@@ -25,7 +35,7 @@ const INTERNAL_ERROR = 80
  * @throws {@link MitmError} `MITM_INCOMPLETE_HANDSHAKE`, `MITM_MALFORMED_TLS`, `MITM_CLIENT_TLS_FAILED`,
  *   `MITM_SERVER_TLS_FAILED`.
  */
-export async function interceptTls(live: LiveConnection, first: Buffer): Promise<void> {
+export async function interceptTls(live: LiveConnection, first: Buffer): Promise<Handshake> {
   const { connection, context } = live
   const { octets, hello } = await wholeHello(live, first)
   const inTunnel = connection.destination
@@ -63,6 +73,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   connection.destination = destination
   live.replaceClient(socket)
   connection.clientTls = tlsFacts(socket, hello.serverName, certificateFacts(socket.getCertificate()))
+  return { hostname, fault, finishedAt: performance.now() }
 }
 
 async function wholeHello(live: LiveConnection, first: Buffer): Promise<{ octets: Buffer; hello: ClientHello }> {

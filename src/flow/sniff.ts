@@ -2,29 +2,58 @@
  * Finds out what a client speaks, one layer at a time: TLS by its first octet, everything else by asking the protocols
  * in order. Each layer that is taken off (CONNECT, SOCKS, TLS) leads back here.
  */
-import type { Duplex, Readable } from 'node:stream'
-
-import { InvalidProtocol, MitmError, systemCode } from '../errors.ts'
+import type { Connection } from '../connection.ts'
+import { InvalidProtocol, isMitmError, MitmError, systemCode } from '../errors.ts'
+import type { Side } from '../errors.ts'
 import { readChunk } from '../internal/read-chunk.ts'
 import type { Protocol } from '../protocol.ts'
 import { looksLikeTls } from '../tls/client-hello.ts'
 import type { LiveConnection } from './live-connection.ts'
 import { interceptTls } from './secure.ts'
+import type { Handshake } from './secure.ts'
 
-/** Sniffs what follows on the client's stream, and relays it to the end. */
-export async function unwrap(live: LiveConnection, data: Buffer): Promise<void> {
+/** How long a client that does not like a certificate takes to say so by closing. */
+const REFUSAL_MS = 100
+
+/**
+ * Sniffs what follows on the client's stream, and relays it to the end.
+ *
+ * @param handshake - The TLS handshake that was just finished, if this is what is inside.
+ */
+export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Handshake): Promise<void> {
+  const { connection } = live
   const first = data.length > 0 ? data : await firstOctets(live)
-  if (first === 'gone') {
-    live.connection.end('client-closed')
+  const isLeaving = first === 'gone' || first === 'ended'
+  if (isLeaving && handshake) demandTrust(connection, handshake)
+  if (first === 'gone' || (first === 'ended' && !live.serverStream)) {
+    connection.end('client-closed')
     return
   }
-  if (first !== 'silent' && looksLikeTls(first)) {
-    await interceptTls(live, first)
-    return unwrap(live, Buffer.alloc(0))
+  if (typeof first !== 'string' && looksLikeTls(first)) {
+    const finished = await interceptTls(live, first)
+    await live.context.pipeline.observe('connectionChanged', connection)
+    await unwrap(live, Buffer.alloc(0), finished)
+    return
   }
   const reader = new LayerReader(live)
-  if (first !== 'silent') await reader.take(first)
-  return dispatch(live, reader)
+  if (typeof first !== 'string') await reader.take(first)
+  await dispatch(live, reader)
+}
+
+/**
+ * Node's clients finish a handshake of TLS 1.3 before they look at the certificate, and then just close.
+ *
+ * @throws {@link MitmError} `MITM_SERVER_CERTIFICATE`, `MITM_CLIENT_TLS_FAILED`, when a client has left so.
+ */
+function demandTrust(connection: Connection, { fault, hostname, finishedAt }: Handshake): void {
+  if (connection.endReason === 'server-reset') return
+  if (fault !== undefined) {
+    const text = `Showed the client that the certificate of ${hostname} is bad (${fault}), and it left`
+    throw new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname })
+  }
+  if (performance.now() - finishedAt > REFUSAL_MS) return
+  const text = `The client that asked for ${hostname} left right after the TLS handshake, without a request; does it trust the mitm's certificate authority?`
+  throw new MitmError('MITM_CLIENT_TLS_FAILED', text, { side: 'client', authority: hostname })
 }
 
 /** Hands the first octets to one protocol after the other until one takes them. */
@@ -33,6 +62,7 @@ async function dispatch(live: LiveConnection, reader: LayerReader): Promise<void
   for (const protocol of context.protocols) {
     // Sequential by nature: the first that fits wins, and the later ones must not see the connection.
     if (await accepts(live, reader, protocol)) {
+      await context.pipeline.observe('connectionChanged', connection)
       await protocol.handle(connection)
       return
     }
@@ -100,23 +130,36 @@ class LayerReader {
     // What follows a CONNECT or SOCKS request belongs to the next layer: it may be TLS, which no hook sees.
     if (own.length < chunk.length) connection.client.reader?.unshift(chunk.subarray(own.length))
     this.#raw = this.#raw.length > 0 ? Buffer.concat([this.#raw, own]) : own
-    const passed = await connection.clientData(own)
+    const passed = await this.#passed(own)
     this.octets = this.octets.length > 0 ? Buffer.concat([this.octets, passed]) : passed
   }
 
-  /** Reads more; false when nothing more comes in time. */
-  async more(waitMs: number): Promise<boolean> {
-    const { connection, signal } = this.#live
-    const left = Math.min(waitMs, this.#deadline - performance.now())
-    const reader = connection.client.reader
-    if (this.hasEnded || left <= 0 || !reader) return false
-    const chunk = await readChunk(reader, { timeoutMs: left, signal })
-    if (chunk === 'timeout') return false
-    if (chunk === 'end') {
-      this.hasEnded = true
-      return false
+  async #passed(own: Buffer): Promise<Buffer> {
+    const { connection, context } = this.#live
+    try {
+      return await connection.clientData(own)
+    } catch (error) {
+      if (connection.destination || !isMitmError(error)) throw error
+      const raw = this.#raw
+      context.protocols.find((protocol) => protocol.layerLength(raw) !== undefined)?.refuse(connection, raw, error)
+      throw error
     }
-    await this.take(chunk)
+  }
+
+  /** Reads more; false when nothing more comes in time, or the server speaks before it has come. */
+  async more(waitMs: number): Promise<boolean> {
+    const { connection } = this.#live
+    const left = Math.min(waitMs, this.#deadline - performance.now())
+    if (this.hasEnded || left <= 0) return false
+    const said = await whoSpeaks(this.#live, left)
+    if (said === 'end' || said === 'gone') this.hasEnded = true
+    if (connection.endReason === 'client-reset') {
+      throw new MitmError('MITM_CLIENT_RESET', `The client ${connection.client} reset the connection`, {
+        side: 'client',
+      })
+    }
+    if (typeof said === 'string') return false
+    await this.take(said)
     return true
   }
 
@@ -131,50 +174,61 @@ class LayerReader {
 }
 
 /** Waits for somebody to speak. Outside of tunnels that must be the client. */
-async function firstOctets(live: LiveConnection): Promise<Buffer | 'gone' | 'silent'> {
-  const { connection, context, signal } = live
-  const reader = connection.client.reader
-  if (!reader) return 'gone'
-  try {
-    if (!connection.destination) {
-      const chunk = await readChunk(reader, { timeoutMs: context.options.handshakeTimeoutMs, signal })
-      if (chunk !== 'timeout') return chunk === 'end' ? 'gone' : chunk
-      const text = `Closed ${connection.client}: it sent nothing for ${context.options.handshakeTimeoutMs} ms`
-      throw new MitmError('MITM_SILENT_CLIENT', text, { side: 'client' })
-    }
-    const server = live.serverStream
-    // A host that may be answered here is not dialled, so no server can speak first.
-    if (!server) {
-      const chunk = await readChunk(reader, { timeoutMs: context.options.idleTimeoutMs, signal })
-      return typeof chunk === 'string' ? 'gone' : chunk
-    }
-    const chunk = await readChunk(reader, { timeoutMs: context.options.firstBytesWaitMs, signal })
-    if (chunk === 'end') return 'silent'
-    return chunk === 'timeout' ? await whoSpeaksFirst(reader, server, live) : chunk
-  } catch (error) {
-    if (systemCode(error) !== 'ECONNRESET') throw error
-    connection.end('client-reset')
+async function firstOctets(live: LiveConnection): Promise<Buffer | 'gone' | 'ended' | 'silent'> {
+  const { connection, context } = live
+  const { handshakeTimeoutMs, firstBytesWaitMs, idleTimeoutMs } = context.options
+  const isTunnelled = connection.destination !== undefined
+  // A server that is dialled may speak first, but the client is given a moment.
+  let said = live.serverStream ? await whoSpeaks(live, firstBytesWaitMs, 'client') : 'timeout'
+  if (said === 'timeout') said = await whoSpeaks(live, isTunnelled ? idleTimeoutMs : handshakeTimeoutMs)
+  if (typeof said !== 'string' || said === 'gone') return said
+  if (said === 'server') return 'silent'
+  if (said === 'end') return 'ended'
+  if (isTunnelled) {
+    connection.end('idle-timeout')
     return 'gone'
   }
+  const text = `Closed ${connection.client}: it sent nothing for ${handshakeTimeoutMs} ms`
+  throw new MitmError('MITM_SILENT_CLIENT', text, { side: 'client' })
 }
 
-/** Waits for either end. What the server says is put back for the relay. */
-async function whoSpeaksFirst(
-  client: Readable,
-  server: Duplex,
-  { context, signal }: LiveConnection,
-): Promise<Buffer | 'gone' | 'silent'> {
+/**
+ * Waits for octets of the client, or for a dialled server to speak first; what that says is put back for the relay. A
+ * reset of one is passed on to the other.
+ */
+async function whoSpeaks(
+  live: LiveConnection,
+  timeoutMs: number,
+  only?: 'client',
+): Promise<Buffer | 'server' | 'timeout' | 'end' | 'gone'> {
+  const { connection, signal, serverStream: server } = live
+  const client = connection.client.reader
+  if (!client) return 'gone'
   const stop = new AbortController()
-  const options = { timeoutMs: context.options.idleTimeoutMs, signal: AbortSignal.any([stop.signal, signal]) }
+  const options = { timeoutMs, signal: AbortSignal.any([stop.signal, signal]) }
   const fromClient = readChunk(client, options)
-  const fromServer = readChunk(server, options)
-  await Promise.race([fromClient, fromServer]).catch(() => undefined)
+  const fromServer = server && only === undefined ? readChunk(server, options) : undefined
+  await Promise.race([fromClient, fromServer ?? fromClient]).catch(() => undefined)
   stop.abort()
+  // Both: who was not waited for may have taken octets all the same.
   const [said, heard] = await Promise.allSettled([fromClient, fromServer])
-  if (heard.status === 'fulfilled' && typeof heard.value !== 'string') server.unshift(heard.value)
-  if (said.status === 'fulfilled' && typeof said.value !== 'string') return said.value
-  if (said.status === 'fulfilled' && said.value === 'timeout') return 'gone'
-  return 'silent'
+  const fromThere = heard.status === 'fulfilled' ? heard.value : undefined
+  if (server && typeof fromThere === 'object') server.unshift(fromThere)
+  if (said.status === 'fulfilled' && said.value !== 'timeout') return said.value
+  if (isReset(said)) return passReset(live, 'client')
+  if (isReset(heard)) return passReset(live, 'server')
+  if (signal.aborted) return 'gone'
+  return fromThere !== undefined && fromThere !== 'timeout' ? 'server' : 'timeout'
+}
+
+function isReset(outcome: PromiseSettledResult<unknown>): boolean {
+  return outcome.status === 'rejected' && systemCode(outcome.reason) !== undefined
+}
+
+function passReset(live: LiveConnection, side: Side): 'gone' {
+  live.connection.end(`${side}-reset`)
+  live.reset(side === 'client' ? 'server' : 'client')
+  return 'gone'
 }
 
 function preview(octets: Buffer): string {

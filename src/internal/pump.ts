@@ -88,8 +88,13 @@ export class Pump {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (chunk.length <= this.#bufferSize) this.#queue.push(chunk)
-    else
+    if (chunk.length <= this.#bufferSize) {
+      if (this.#queue.length === 0 && !this.#isBusy && this.#holds === 0) {
+        this.#hand(chunk)
+        return
+      }
+      this.#queue.push(chunk)
+    } else
       for (let at = 0; at < chunk.length; at += this.#bufferSize)
         this.#queue.push(chunk.subarray(at, at + this.#bufferSize))
     this.#drain()
@@ -121,24 +126,28 @@ export class Pump {
       if (this.#holds > 0 && this.#end?.kind !== 'error') return
       const chunk = this.#queue.shift()
       if (!chunk) break
-      let handled: MaybePromise<void>
-      try {
-        handled = this.#handlers.data(chunk)
-      } catch (error) {
-        this.#fail(error)
-        return
-      }
-      if (isPromise(handled)) {
-        this.#isBusy = true
-        this.hold()
-        handled.then(this.#onHandled, this.#onRejected)
-        return
-      }
+      this.#hand(chunk)
+      if (this.#isBusy) return
     }
     if (this.#end && !this.#isOver && this.#queue.length === 0) {
       this.stop()
       this.#handlers.end(this.#end)
     }
+  }
+
+  /** Hands one chunk on, and waits if the handler wants that. */
+  #hand(chunk: Buffer): void {
+    let handled: MaybePromise<void>
+    try {
+      handled = this.#handlers.data(chunk)
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    if (!isPromise(handled)) return
+    this.#isBusy = true
+    this.hold()
+    handled.then(this.#onHandled, this.#onRejected)
   }
 
   readonly #onHandled = (): void => {

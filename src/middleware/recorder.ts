@@ -54,8 +54,6 @@ export function recorder(options: RecorderOptions = {}): Recorder {
 }
 
 interface Entry {
-  /** How often the recorder had been cleared when this was made. */
-  readonly era: number
   readonly record: ConnectionRecord
   readonly servers: ServerRecord[]
   readonly exchanges: Exchange[]
@@ -68,8 +66,10 @@ class RecorderMiddleware implements Recorder {
   exchanges: Exchange[] = []
 
   readonly #maxBodyBytes: number
-  readonly #entries = new WeakMap<Connection, Entry>()
-  #era = 0
+  /** Replaced by `clear()`: connections that are still open must not hold what was recorded of them before. */
+  #entries = new WeakMap<Connection, Entry>()
+  /** The last server of each connection, for one that is taken up again after `clear()`. */
+  readonly #servers = new WeakMap<Connection, ServerRecord>()
 
   constructor(maxBodyBytes: number) {
     this.#maxBodyBytes = maxBodyBytes
@@ -78,7 +78,7 @@ class RecorderMiddleware implements Recorder {
   clear(): void {
     this.connections = []
     this.exchanges = []
-    this.#era++
+    this.#entries = new WeakMap()
     this.changes.fire()
   }
 
@@ -89,7 +89,10 @@ class RecorderMiddleware implements Recorder {
 
   serverConnected(connection: Connection): void {
     const entry = this.#note(connection, true)
-    entry.servers.push(serverOf(connection))
+    const server = serverOf(connection)
+    entry.servers.push(server)
+    this.#servers.set(connection, server)
+    refresh(entry.record, connection)
     this.changes.fire()
   }
 
@@ -114,6 +117,10 @@ class RecorderMiddleware implements Recorder {
     this.changes.fire()
   }
 
+  connectionChanged(connection: Connection): void {
+    this.#update(connection)
+  }
+
   serverDisconnected(connection: Connection): void {
     this.#update(connection)
   }
@@ -126,11 +133,11 @@ class RecorderMiddleware implements Recorder {
     this.#update(connection)
   }
 
-  /** The entry of a connection, up to date; a new one where it has none (the recorder came later, or was cleared). */
+  /** The entry of a connection; a new one where it has none (the recorder came later, or was cleared). */
   #note(connection: Connection, isServerNew = false): Entry {
-    const before = this.#entries.get(connection)
-    const entry =
-      before?.era === this.#era ? before : this.#begin(connection, isServerNew ? [] : serversOf(before, connection))
+    const known = this.#entries.get(connection)
+    if (known) return known
+    const entry = this.#begin(connection, isServerNew ? [] : this.#serversOf(connection))
     refresh(entry.record, connection)
     return entry
   }
@@ -138,7 +145,7 @@ class RecorderMiddleware implements Recorder {
   #begin(connection: Connection, servers: ServerRecord[]): Entry {
     const exchanges: Exchange[] = []
     const record = new ConnectionRecord(connection, servers, exchanges)
-    const entry = { era: this.#era, record, servers, exchanges }
+    const entry = { record, servers, exchanges }
     this.#entries.set(connection, entry)
     this.connections.push(record)
     return entry
@@ -146,17 +153,17 @@ class RecorderMiddleware implements Recorder {
 
   #update(connection: Connection): void {
     const entry = this.#entries.get(connection)
-    if (entry?.era !== this.#era) return
+    if (!entry) return
     refresh(entry.record, connection)
     this.changes.fire()
   }
-}
 
-/** The server of a connection that is taken up in its midst. */
-function serversOf(before: Entry | undefined, connection: Connection): ServerRecord[] {
-  const known = before?.record.server
-  if (known) return [known]
-  return connection.server.isConnected ? [serverOf(connection)] : []
+  /** The server of a connection that is taken up in its midst. */
+  #serversOf(connection: Connection): ServerRecord[] {
+    const known = this.#servers.get(connection)
+    if (known) return [known]
+    return connection.server.isConnected ? [serverOf(connection)] : []
+  }
 }
 
 function serverOf(connection: Connection): ServerRecord {

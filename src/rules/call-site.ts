@@ -2,8 +2,10 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** This package's sources, wherever they are installed; its tests are users as well. */
-const OWN = ['src', 'fixtures', 'matchers'].map((folder) => fileURLToPath(new URL(`../../${folder}/`, import.meta.url)))
+/** This package, built or as sources: a stack may have been mapped back to those. Its tests are users as well. */
+const OWN = ['', '../'].flatMap((above) =>
+  ['src', 'fixtures', 'matchers'].map((folder) => fileURLToPath(new URL(`../../${above}${folder}/`, import.meta.url))),
+)
 const MAX_FRAMES = 40
 
 /**

@@ -1,7 +1,10 @@
 /** Plays both ends of a scripted conversation over sockets, and notes what each end heard. */
+import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+
+import { systemCode } from '../errors.ts'
 
 /** What one side sends at once, as far as the script goes. */
 export interface Turn {
@@ -94,7 +97,7 @@ class Player {
       this.#size += chunk.length
       this.#wake()
     })
-    stream.on('end', () => this.#over('fin'))
+    stream.on('end', () => this.#over(wasReset(end.raw) ? 'reset' : 'fin'))
     stream.on('error', () => this.#over('reset'))
     stream.on('close', () => this.#over('deaf'))
     stream.resume()
@@ -118,9 +121,10 @@ class Player {
       }
     }
     await this.#hear(endAfter)
+    // So that what was written has left; and because a TLSSocket that is ended while it reads drops the records that it
+    // has taken in and not decrypted yet.
+    await nextTurn()
     if (ending === 'reset') {
-      // So that what was written has left.
-      await nextTurn()
       if (raw.destroyed) return
       this.#heardEnd = 'deaf'
       raw.resetAndDestroy()
@@ -144,6 +148,19 @@ class Player {
         this.#wake = resolve
       })
     }
+  }
+}
+
+/** Whether an end is none: octets and a reset that come together are told as an end by libuv. */
+function wasReset(raw: Socket): boolean {
+  // Not in Node's types.
+  const { fd } = (raw as unknown as { readonly _handle: { readonly fd: number } | null })._handle ?? { fd: -1 }
+  if (fd < 0) return false
+  try {
+    readSync(fd, Buffer.alloc(1))
+    return false
+  } catch (error) {
+    return systemCode(error) === 'ECONNRESET'
   }
 }
 

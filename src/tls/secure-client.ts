@@ -37,6 +37,7 @@ export function secureClient(raw: Duplex, options: SecureClientOptions): Promise
       const text = `Cannot secure the connection to the client that asked for ${options.serverName}: ${why}`
       reject(new MitmError(code, text, { side: 'client', cause }))
       socket.destroy()
+      raw.destroy()
     }
     const onError = (error: Error): void =>
       fail(
@@ -51,13 +52,17 @@ export function secureClient(raw: Duplex, options: SecureClientOptions): Promise
     socket.on('error', onError)
     // Where Node reports errors of a handshake in which it is the server.
     socket.on('_tlsError', onError)
-    socket.once('close', () => {
+    const onLeave = (): void => {
       fail('MITM_CLIENT_TLS_FAILED', "it closed the connection; does it trust the mitm's certificate authority?")
-    })
+    }
+    socket.once('close', onLeave)
+    // A stream that may be half-open does not close by itself.
+    socket.once('end', onLeave)
     socket.once('secure', () => {
       if (isSettled) return
       isSettled = true
       clearTimeout(timer)
+      socket.off('end', onLeave)
       socket.pause()
       resolve(socket)
     })

@@ -38,7 +38,7 @@ export class Http1 extends Protocol {
       return this.#destination(connection, data)
     } catch (error) {
       if (error instanceof InvalidProtocol || !isMitmError(error)) throw error
-      connection.client.writer?.write(errorOctets(statusFor(error), error))
+      this.refuse(connection, data, error)
       throw error
     }
   }
@@ -70,6 +70,10 @@ export class Http1 extends Protocol {
     return end < 0 ? undefined : end
   }
 
+  override refuse(connection: Connection, _octets: Buffer, error: MitmError): void {
+    connection.client.writer?.write(errorOctets(statusFor(error), error))
+  }
+
   override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
     // Inside a tunnel a CONNECT is for the server, another proxy.
     if (
@@ -85,7 +89,7 @@ export class Http1 extends Protocol {
     } catch (error) {
       // Never a bare close: some clients would try again at once, thousands of times.
       const coded = isMitmError(error) ? error : new MitmError('MITM_DIAL_FAILED', errorText(error), { cause: error })
-      connection.client.writer?.write(errorOctets(statusFor(coded), coded))
+      this.refuse(connection, data, coded)
       throw coded
     }
     connection.client.writer?.write(ESTABLISHED)
@@ -104,7 +108,7 @@ export class Http1 extends Protocol {
 
 /** Whether octets are, or begin, a method that clients are known to send. */
 function startsLikeMethod(octets: Buffer): boolean {
-  const word = /^\s*([A-Z]*)/.exec(octets.toString('latin1', 0, 32))?.[1] ?? ''
+  const word = /^\s*(\S*)/.exec(octets.toString('latin1', 0, 32))?.[1] ?? ''
   return METHODS.some((method) => method.startsWith(word))
 }
 

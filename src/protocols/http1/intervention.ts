@@ -1,5 +1,4 @@
 /** What happens to the exchanges that somebody intercepts: answers, changed requests, changed responses. */
-import type { Connection } from '../../connection.ts'
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpRequest, HttpResponse } from '../../exchange.ts'
 import type { Exchange } from '../../exchange.ts'
@@ -16,7 +15,7 @@ import {
   streamedResponseHead,
 } from './messages.ts'
 import type { Session } from './session.ts'
-import type { Transfer } from './transfer.ts'
+import type { Lane, Transfer } from './transfer.ts'
 
 /** Does what was decided for an exchange whose request is being held. Never rejects. */
 export async function intervene(
@@ -49,7 +48,7 @@ async function answer(session: Session, transfer: Transfer, how: Answer): Promis
   }
   tellToContinue(session, transfer)
   // The body is taken in even where nobody looks: it is recorded, and some clients read no answer before it is sent.
-  if (!(await transfer.exchange.request.whenComplete())) return
+  if (!(await transfer.exchange.request.whenOver())) return
   const response = await changed(await how.response(transfer.exchange), transfer)
   await session.ledger.whenIdle()
   if (!transfer.isOver) await writeAnswer(session, transfer, response, 'rule')
@@ -75,6 +74,7 @@ async function compose(
 ): Promise<void> {
   const { fields, head, body } = completeResponse(message, transfer.facts, transfer.closesClient)
   const { status, statusText } = message
+  transfer.status = status
   const response = new HttpResponse({ status, statusText, httpVersion: 'HTTP/1.1', fields })
   session.ledger.respondWith(transfer, response, answeredBy)
   response.addBody(body)
@@ -189,17 +189,26 @@ async function changed(response: RewrittenResponse, transfer: Transfer): Promise
   return message
 }
 
-/** Passes octets through the transforms of rules, one after the other. */
-export async function transformData(
+/**
+ * Passes octets through the transforms of rules, one after the other, and collects what they give; after what the same
+ * lane still has to send, however long that takes.
+ */
+export function transformData(
   transforms: readonly DataTransform[],
   octets: Buffer,
-  connection: Connection,
-): Promise<Buffer> {
-  let current = octets
-  for (const transform of transforms) {
-    current = Buffer.from(await transform(current, connection))
+  lane: Lane,
+  session: Session,
+): Promise<void> {
+  const { connection } = session
+  const step = async (before: Promise<void> | undefined): Promise<void> => {
+    await before
+    let current = octets
+    for (const transform of transforms) current = Buffer.from(await transform(current, connection))
+    lane.outbox.add(current)
+    session.flush()
   }
-  return current
+  lane.last = step(lane.last)
+  return lane.last
 }
 
 /** Tells a client that waits for permission to send its body, because the server will not be asked in time. */

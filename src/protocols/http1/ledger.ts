@@ -24,9 +24,11 @@ export class Ledger {
     return this.#pending[0]
   }
 
-  /** Whether an exchange is under way that somebody intercepts and that has no response yet. */
+  /** Whether an exchange is under way that has not been sent on yet, or is being answered here. */
   get isIntercepting(): boolean {
-    for (const { isExclusive, isResponseOver } of this.#open) if (isExclusive && !isResponseOver) return true
+    for (const transfer of this.#open) {
+      if (transfer.isExclusive && !transfer.isResponseOver && !this.isSent(transfer)) return true
+    }
     return false
   }
 

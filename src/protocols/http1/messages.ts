@@ -35,7 +35,11 @@ export function destinationOf(facts: Pick<HeadFacts, 'target' | 'host' | 'method
 }
 
 /** The absolute URL of a request (RFC 9110 section 7.1). */
-export function urlOf(facts: HeadFacts, destination: Destination, connection: Connection): string {
+export function urlOf(
+  facts: Pick<HeadFacts, 'target' | 'host' | 'method'>,
+  destination: Destination,
+  connection: Connection,
+): string {
   const target = parseTarget(facts.target, facts.method)
   if (target.form === 'absolute') return facts.target
   const scheme = connection.clientTls ? 'https' : 'http'

@@ -19,7 +19,8 @@ export class Outbox {
    */
   flush(writer: Writable | undefined, pump: Pump | undefined): void {
     if (this.#octets.length === 0) return
-    const octets = joinSlices(this.#octets)
+    const [only] = this.#octets
+    const octets = only && this.#octets.length === 1 ? only : joinSlices(this.#octets)
     this.#octets = []
     writeThrough(writer, octets, pump)
   }
@@ -34,5 +35,5 @@ export function joinSlices(slices: readonly Buffer[]): Buffer {
     if (slice.buffer !== first.buffer || slice.byteOffset !== end) return Buffer.concat(slices)
     end += slice.length
   }
-  return slices.length === 1 ? first : Buffer.from(first.buffer, first.byteOffset, end - first.byteOffset)
+  return Buffer.from(first.buffer, first.byteOffset, end - first.byteOffset)
 }

@@ -2,7 +2,9 @@
  * The requests of one HTTP/1 connection: frames what the client sends, and decides whose octets go where. Those that
  * must wait for their turn are left in the framer.
  */
+import type { Connection } from '../../connection.ts'
 import { Exchange, HttpRequest } from '../../exchange.ts'
+import type { Field, RequestHead } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
@@ -56,7 +58,8 @@ export class RequestSide {
   end(): MaybePromise<void> {
     this.#hasEnded = true
     this.#framer.end()
-    const read = this.#read()
+    // Octets behind a request that may change the protocol go out before the FIN: no response may come without it.
+    const read = this.#isStalled && !this.#current?.isExclusive ? this.resume() : this.#read()
     const over = (): void => {
       if (this.#current && !this.#current.isRequestOver) this.#current.exchange.request.finish(false)
     }
@@ -65,7 +68,7 @@ export class RequestSide {
 
   /** Whether something that has come is waiting here. */
   get isWaiting(): boolean {
-    return this.#isStalled || this.#reading !== undefined
+    return this.#reading !== undefined || (this.#isStalled && !this.#framer.isBetweenMessages)
   }
 
   /** Lets all that follows pass as octets. */
@@ -134,7 +137,7 @@ export class RequestSide {
 
   #onHead({ octets, facts }: PartOf<'head'>): MaybePromise<void> {
     const session = this.#session
-    const { flow, isTunnelled } = session.connection
+    const { flow } = session.connection
     const transfer = this.#begin(octets, facts)
     let plan: MaybePromise<Intervention | undefined>
     try {
@@ -142,7 +145,7 @@ export class RequestSide {
     } catch (error) {
       plan = Promise.reject(error instanceof Error ? error : new Error(String(error)))
     }
-    const target = isTunnelled ? undefined : parseTarget(facts.target, facts.method)
+    const target = session.isTunnelled ? undefined : parseTarget(facts.target, facts.method)
     const head = target?.form === 'absolute' ? toOriginForm(octets, target.path) : octets
     if (plan === undefined) return session.forward(transfer, [head])
     transfer.requestMode = 'hold'
@@ -157,7 +160,8 @@ export class RequestSide {
   #begin(octets: Buffer, facts: HeadFacts): Transfer {
     const { connection } = this.#session
     const destination = this.#destinationOf(facts)
-    const request = new HttpRequest(() => ({ ...parseRequestHead(octets), url: urlOf(facts, destination, connection) }))
+    // Keeps the octets alone: the facts hold the head a second time, as text.
+    const request = new HttpRequest(() => readHead(octets, destination, connection))
     const transfer = new Transfer(new Exchange(connection, request), facts, destination)
     this.#current = transfer
     this.#session.ledger.begin(transfer)
@@ -165,8 +169,8 @@ export class RequestSide {
   }
 
   #destinationOf(facts: HeadFacts): Destination {
-    const { destination, clientTls, isTunnelled } = this.#session.connection
-    if (isTunnelled && destination) return destination
+    const { destination, clientTls } = this.#session.connection
+    if (this.#session.isTunnelled && destination) return destination
     try {
       return destinationOf(facts, clientTls !== undefined)
     } catch (error) {
@@ -223,9 +227,21 @@ export class RequestSide {
   #recordOpaque(octets: Buffer, reason: string): void {
     const head = parseRequestHead(octets)
     if (head.httpVersion === '') return
-    const host = head.fields.find(([name]) => /^host$/i.test(name))?.[1]
-    const transfer = this.#begin(octets, { ...unknownFacts, method: head.method, target: head.target, host })
+    const { method, target } = head
+    const transfer = this.#begin(octets, { ...unknownFacts, method, target, host: hostField(head.fields) })
     transfer.exchange.opaqueReason = reason
     this.#session.ledger.end(transfer, 'opaque')
   }
+}
+
+function readHead(octets: Buffer, destination: Destination, connection: Connection): RequestHead {
+  const head = parseRequestHead(octets)
+  const { method, target, fields } = head
+  return { ...head, url: urlOf({ method, target, host: hostField(fields) }, destination, connection) }
+}
+
+/** The Host field, if there is exactly one. */
+function hostField(fields: readonly Field[]): string | undefined {
+  const hosts = fields.filter(([name]) => /^host$/i.test(name))
+  return hosts.length === 1 ? hosts[0]?.[1] : undefined
 }

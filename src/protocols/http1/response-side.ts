@@ -75,6 +75,7 @@ export class ResponseSide {
 
   #onHead(transfer: Transfer, { octets, facts }: PartOf<'head'>): MaybePromise<void> {
     const response = new HttpResponse(() => parseResponseHead(octets))
+    transfer.status = facts.status
     transfer.closesClient = facts.isCloseDelimited || !facts.keepsAlive
     if (transfer.plan?.rewriteResponse?.length && facts.status !== 101) {
       transfer.exchange.serverResponse = response

@@ -33,8 +33,11 @@ export type PartOf<Kind extends Part['kind']> = Extract<Part, { kind: Kind }>
 /** Relays one HTTP/1 connection; see {@link Session.run}. */
 export class Session {
   readonly connection: Connection
+  readonly isTunnelled: boolean
   readonly toClient: Outbox = new Outbox()
   readonly toServer: Outbox = new Outbox()
+  readonly #clientLane: Lane = { outbox: this.toClient, last: undefined }
+  readonly #serverLane: Lane = { outbox: this.toServer, last: undefined }
   /** The exchanges under way. */
   readonly ledger: Ledger
   /** Whether this connection is done with. */
@@ -49,6 +52,7 @@ export class Session {
   #serverPump: Pump | undefined
   /** Where the open server is for; undefined while there is none. */
   #serverFor: Destination | undefined
+  #serverAddress = ''
   /** Became another protocol by its response. */
   #upgraded: Transfer | undefined
   /** Whether the client expects the connection to end with the server's. */
@@ -60,6 +64,7 @@ export class Session {
 
   constructor(connection: Connection, bufferSize: number) {
     this.connection = connection
+    this.isTunnelled = connection.isTunnelled
     this.#bufferSize = bufferSize
     this.ledger = new Ledger(connection.flow, (transfer) => this.#resume(transfer))
     this.#requests = new RequestSide(this)
@@ -103,7 +108,7 @@ export class Session {
   responseOver(transfer: Transfer): MaybePromise<void> {
     this.ledger.answered(transfer)
     this.#closesClient ||= transfer.closesClient
-    const status = transfer.exchange.response?.status ?? 0
+    const { status } = transfer
     if (status === 101 || (transfer.facts.method === 'CONNECT' && status >= 200 && status < 300)) {
       this.#upgraded = transfer
       this.isOpaque = true
@@ -182,7 +187,7 @@ export class Session {
 
   #send(transfer: Transfer, octets: readonly Buffer[] | undefined): MaybePromise<void> {
     if (transfer.requestMode === 'hold') transfer.requestMode = 'forward'
-    this.ledger.sent(transfer, this.connection.server.toString())
+    this.ledger.sent(transfer, this.#serverAddress)
     let wait: MaybePromise<void> = undefined
     // Taken only now: while the server was being connected, more of it may have come.
     for (const slice of octets ?? transfer.takeHeld()) wait = this.sendToServer(transfer, slice)
@@ -191,33 +196,18 @@ export class Session {
 
   /** Sends octets of a request, through the transforms of the rules that it has. */
   sendToServer(transfer: Transfer, octets: Buffer): MaybePromise<void> {
-    return this.#pass(transfer, octets, transfer.plan?.clientData, this.toServer, transfer.toServer)
+    return this.#pass(octets, transfer.plan?.clientData, this.#serverLane)
   }
 
   /** Sends octets of a response, through the transforms of the rules that it has. */
   sendToClient(transfer: Transfer, octets: Buffer): MaybePromise<void> {
-    return this.#pass(transfer, octets, transfer.plan?.serverData, this.toClient, transfer.toClient)
+    return this.#pass(octets, transfer.plan?.serverData, this.#clientLane)
   }
 
-  #pass(
-    transfer: Transfer,
-    octets: Buffer,
-    transforms: readonly DataTransform[] | undefined,
-    outbox: Outbox,
-    lane: Lane,
-  ): MaybePromise<void> {
-    if (!transforms?.length || octets.length === 0) {
-      outbox.add(octets)
-      return undefined
-    }
-    const step = async (before: Promise<void> | undefined): Promise<void> => {
-      // One after the other, however long each takes.
-      await before
-      outbox.add(await transformData(transforms, octets, transfer.exchange.connection))
-      this.flush()
-    }
-    lane.last = step(lane.last)
-    return lane.last
+  #pass(octets: Buffer, transforms: readonly DataTransform[] | undefined, lane: Lane): MaybePromise<void> {
+    if (transforms?.length && octets.length > 0) return transformData(transforms, octets, lane, this)
+    lane.outbox.add(octets)
+    return undefined
   }
 
   /** Sends octets that belong to no exchange. */
@@ -237,6 +227,7 @@ export class Session {
     const { reader } = connection.server
     if (!reader || this.isOver) return
     this.#serverFor = destination
+    this.#serverAddress = connection.server.toString()
     this.#hasServerEnded = false
     this.#responses = new ResponseSide(this)
     this.#serverPump = new Pump(reader, this.#handlers('server'), this.#bufferSize)
@@ -353,9 +344,9 @@ export class Session {
 
   #serverOver(end: StreamEnd): MaybePromise<void> {
     if (this.isOver) return undefined
-    const { flow, destination, isTunnelled, client } = this.connection
+    const { flow, destination, client } = this.connection
     const unanswered = this.ledger.abandon(end.kind === 'error' ? 'server-reset' : 'server-closed')
-    const isOwn = isTunnelled && (!this.#serverFor || isSameDestination(this.#serverFor, destination))
+    const isOwn = this.isTunnelled && (!this.#serverFor || isSameDestination(this.#serverFor, destination))
     const isLost = unanswered > 0 || this.isOpaque || end.kind === 'error'
     // A proxy client may go on to other hosts: a server that ends between two exchanges is none of its business.
     if (!isOwn && !isLost && this.#clientEnd === undefined) {

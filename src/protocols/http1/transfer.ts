@@ -3,6 +3,7 @@ import type { Exchange } from '../../exchange.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import type { HeadFacts } from './facts.ts'
+import type { Outbox } from './outbox.ts'
 
 /**
  * What happens to the octets of a message: forwarded as they come; held until it is decided; or dropped, because
@@ -12,6 +13,7 @@ export type Mode = 'forward' | 'hold' | 'drop'
 
 /** The order of what is sent to one side after transforms that may take their time. */
 export interface Lane {
+  readonly outbox: Outbox
   last: Promise<void> | undefined
 }
 
@@ -21,6 +23,8 @@ export class Transfer {
   readonly facts: HeadFacts
   /** Where the request is for, as the client said. */
   readonly destination: Destination
+  /** The status of its final response, 0 before that. */
+  status = 0
   requestMode: Mode = 'forward'
   responseMode: Mode = 'forward'
   /** Octets of the request that wait for a decision. */
@@ -32,9 +36,6 @@ export class Transfer {
   isExclusive = false
   /** Whether the client was told to send the body (`100 Continue`) in the server's place. */
   hasContinued = false
-  /** What the transforms of rules still have to send to either side. */
-  readonly toServer: Lane = { last: undefined }
-  readonly toClient: Lane = { last: undefined }
   isRequestOver = false
   isResponseOver = false
   isOver = false

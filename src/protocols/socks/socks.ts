@@ -1,6 +1,7 @@
 /** SOCKS5 (RFC 1928), SOCKS4 and 4a: takes the SOCKS layer off, and lets what follows be sniffed anew. */
 import type { Connection } from '../../connection.ts'
-import { InvalidProtocol } from '../../errors.ts'
+import { InvalidProtocol, isMitmError } from '../../errors.ts'
+import type { MitmError } from '../../errors.ts'
 import { Protocol } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
 import {
@@ -67,12 +68,16 @@ export class Socks extends Protocol {
     }
   }
 
+  override refuse(connection: Connection, octets: Buffer, error: MitmError): void {
+    connection.client.writer?.write(octets[0] === 5 ? reply(replyCodeFor(error)) : socks4Reply(false))
+  }
+
   override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
     const isVersion5 = data[0] === 5
     try {
       if (!connection.mayAnswer(destination)) await connection.dial(destination)
     } catch (error) {
-      connection.client.writer?.write(isVersion5 ? reply(replyCodeFor(error)) : socks4Reply(false))
+      if (isMitmError(error)) this.refuse(connection, data, error)
       throw error
     }
     connection.client.writer?.write(isVersion5 ? reply(SUCCEEDED) : socks4Reply(true))
