@@ -15,7 +15,11 @@ function source(): Readable {
 }
 
 /** A pump whose handlers note what they are called with. */
-function noting(reader: Readable, data?: (chunk: string) => MaybePromise<void>, bufferSize?: number) {
+function noting(
+  reader: Readable,
+  data?: (chunk: string) => MaybePromise<void>,
+  bufferSize?: number,
+): { pump: Pump; log: string[]; isOver: Promise<unknown> } {
   const log: string[] = []
   const over = new EventEmitter()
   const pump = new Pump(
@@ -209,7 +213,7 @@ describe('Pump', () => {
     pump.stop()
   })
 
-  it('tells an end only after the chunks before it, however long they are held', async () => {
+  it('tells an end behind the chunks that are held, and does not hold the end itself', async () => {
     const reader = source()
     const { pump, log, isOver } = noting(reader, () => pump.hold(), 4)
     pump.start()
@@ -217,9 +221,6 @@ describe('Pump', () => {
     reader.push(null)
     await nextTurn()
     expect(log).toEqual(['abcd'])
-    pump.release()
-    await nextTurn()
-    expect(log).toEqual(['abcd', 'efgh'])
     pump.release()
     await isOver
     expect(log).toEqual(['abcd', 'efgh', 'end'])
