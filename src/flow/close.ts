@@ -1,7 +1,11 @@
-/** Closing a socket so that the other side gets what was written. */
+/** Ends of sockets: what one was, and how to make one so that the other side gets what was written and sees the same. */
+import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { Writable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { systemCode } from '../errors.ts'
 
 /** How long the other side may take to close after us. */
 const LINGER_MS = 1000
@@ -43,4 +47,43 @@ function eventWithin(raw: Socket, top: Writable, flushMs: number): Promise<void>
     top.once('finish', onFinish)
     raw.once('close', done)
   })
+}
+
+/** How long octets are ahead of a reset that follows them. */
+const RESET_DELAY_MS = 5
+
+/**
+ * Resets a connection, after what was written has gone out. Octets and a reset that arrive together look like a clean
+ * end to programs on libuv, Node's among them; so the reset is a moment late.
+ *
+ * @param stream - The writer over `raw`, or `raw`.
+ * @param raw - The socket at the bottom: only that can send a reset.
+ */
+export async function resetSoon(stream: Writable | undefined, raw: Socket): Promise<void> {
+  const writers = [stream ?? raw, raw]
+  const deadline = performance.now() + LINGER_MS
+  if (raw.bytesWritten > 0) {
+    do await delay(RESET_DELAY_MS)
+    while (writers.some(({ writableLength }) => writableLength > 0) && !raw.destroyed && performance.now() < deadline)
+  }
+  if (!raw.destroyed) raw.resetAndDestroy()
+}
+
+/**
+ * The reset that an end was really, if it was one. libuv takes octets and a reset that it finds together for octets and
+ * an end; the error is still with the system then, and reading once more brings it out.
+ *
+ * @param raw - A socket that has ended.
+ */
+export function hiddenReset(raw: Socket): Error | undefined {
+  // A boundary: the handle is not in Node's types. Without a descriptor (Windows) the end is taken for what it seems.
+  const { _handle: handle } = raw as { readonly _handle?: { readonly fd?: number } | null }
+  const fd = handle?.fd
+  if (fd === undefined || fd < 0) return undefined
+  try {
+    readSync(fd, Buffer.alloc(1))
+  } catch (error) {
+    if (systemCode(error) === 'ECONNRESET' && error instanceof Error) return error
+  }
+  return undefined
 }

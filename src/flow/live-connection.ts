@@ -20,7 +20,7 @@ import { certificateFacts, tlsFacts } from '../tls/facts.ts'
 import { secureServer } from '../tls/secure-server.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
 import { trustContext } from '../tls/trust.ts'
-import { closeGracefully } from './close.ts'
+import { closeGracefully, hiddenReset, resetSoon } from './close.ts'
 import { authorityOf, dial, ignore, routeOf } from './dial.ts'
 import type { Route } from './dial.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -66,6 +66,7 @@ export class LiveConnection implements ConnectionFlow {
   #isServerShown = false
   /** Servers that were let go and are still closing. */
   readonly #leaving: { readonly host: Host; readonly raw: Socket; readonly released: Promise<void> }[] = []
+  readonly #resets = new Map<Socket, Promise<void>>()
   #closed: (() => void) | undefined
   #isClosing = false
 
@@ -265,13 +266,15 @@ export class LiveConnection implements ConnectionFlow {
 
   reset(side: Side): void {
     const host = this.connection[side]
-    const socket = side === 'client' ? this.clientSocket : this.#server?.raw
-    // Only the socket below TLS can send a reset.
-    if (host.mitmManaged) socket?.resetAndDestroy()
+    const raw = side === 'client' ? this.clientSocket : this.#server?.raw
+    if (!host.mitmManaged || !raw || raw.destroyed || this.#resets.has(raw)) return
+    this.#resets.set(raw, resetSoon(host.writer, raw))
   }
 
   passEnd(side: Side, end: StreamEnd): boolean {
-    return passEndOn(this.connection, side, end)
+    const raw = side === 'client' ? this.clientSocket : this.#server?.raw
+    const error = end.kind === 'end' && raw ? hiddenReset(raw) : undefined
+    return passEndOn(this.connection, side, error ? { kind: 'error', error } : end)
   }
 
   watchIdle(onIdle: (error: MitmError) => void): IdleTimer {
@@ -313,7 +316,8 @@ export class LiveConnection implements ConnectionFlow {
     // Together: neither end waits for the other to close.
     await Promise.all([
       ...this.#leaving.map(({ released }) => released),
-      server && (wasShown ? this.#release(serverHost, server.raw) : server.raw.destroy()),
+      server &&
+        (wasShown || this.#resets.has(server.raw) ? this.#release(serverHost, server.raw) : server.raw.destroy()),
       this.#release(client, this.clientSocket),
     ])
     if (wasShown) await this.#disconnected('server', serverHost)
@@ -331,7 +335,9 @@ export class LiveConnection implements ConnectionFlow {
       host.reader?.pause()
       return
     }
+    const reset = this.#resets.get(raw)
     if (this.#isClosing) raw.destroy()
+    else if (reset) await reset
     else await closeGracefully(host.writer ?? raw, raw, this.settings.idleTimeoutMs)
   }
 }

@@ -154,10 +154,12 @@ describe('ALPN', () => {
     const server = await origin.next()
     expect(client.socket.alpnProtocol).toBe(chosen)
     expect('alpnProtocol' in server.socket && server.socket.alpnProtocol).toBe(chosen)
-    expect(mitm.connections[0]).toMatchObject({
-      clientTls: { alpn: chosen || undefined },
-      serverTls: { alpn: chosen || undefined },
-    })
+    await expect
+      .poll(() => mitm.connections[0])
+      .toMatchObject({
+        clientTls: { alpn: chosen || undefined },
+        serverTls: { alpn: chosen || undefined },
+      })
   })
 })
 
