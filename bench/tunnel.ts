@@ -1,6 +1,7 @@
 /** The client's side of one HTTPS connection through a proxy. */
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { SecureContext, TLSSocket } from 'node:tls'
 
@@ -8,12 +9,23 @@ import type { SecureContext, TLSSocket } from 'node:tls'
 export async function openTunnel(proxyPort: number, host: string, secureContext: SecureContext): Promise<TLSSocket> {
   const raw = connectTcp({ host: '127.0.0.1', port: proxyPort, noDelay: true })
   raw.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\nProxy-Connection: keep-alive\r\n\r\n`)
-  const [head] = await once(raw, 'data')
-  const text = String(head)
+  const text = await firstOctets(raw)
   if (!text.startsWith('HTTP/1.1 200')) throw new Error(`The proxy answered CONNECT with ${text}`)
   const socket = connectTls({ socket: raw, host, servername: host, secureContext, ALPNProtocols: ['http/1.1'] })
   await once(socket, 'secureConnect')
   return socket
+}
+
+/** The first octets from a proxy; fails when it closes the connection instead, which must not be waited for. */
+function firstOctets(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => reject(new Error('The proxy closed the connection before it answered CONNECT'))
+    socket.once('error', reject).once('close', onClose)
+    socket.once('data', (octets: Buffer) => {
+      socket.off('error', reject).off('close', onClose)
+      resolve(octets.toString('latin1'))
+    })
+  })
 }
 
 /** Sends the same request again and again, each when the response to the one before has come. */
