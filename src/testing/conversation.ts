@@ -110,13 +110,10 @@ class Player {
   async play({ turns, ending, endAfter }: Line): Promise<void> {
     const { stream, raw } = this.#end
     for (const turn of turns) {
-      // oxlint-disable-next-line no-await-in-loop
       await this.#hear(turn.after)
-      // oxlint-disable-next-line no-await-in-loop
       for (const octets of cut(turn)) {
         if (!stream.writable) break
         stream.write(octets)
-        // oxlint-disable-next-line no-await-in-loop
         await nextTurn()
       }
     }
@@ -142,8 +139,8 @@ class Player {
 
   /** Resolves when so much, or the end, has been heard. */
   async #hear(what: number | 'end'): Promise<void> {
-    while (this.#heardEnd === undefined && (what === 'end' || this.#size < what)) {
-      // oxlint-disable-next-line no-await-in-loop
+    const isHeard = (): boolean => this.#heardEnd !== undefined || (what !== 'end' && this.#size >= what)
+    while (!isHeard()) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -153,9 +150,9 @@ class Player {
 
 /** Whether an end is none: octets and a reset that come together are told as an end by libuv. */
 function wasReset(raw: Socket): boolean {
-  // Not in Node's types.
-  const { fd } = (raw as unknown as { readonly _handle: { readonly fd: number } | null })._handle ?? { fd: -1 }
-  if (fd < 0) return false
+  const handle: unknown = Reflect.get(raw, '_handle')
+  const fd: unknown = typeof handle === 'object' && handle !== null && 'fd' in handle ? handle.fd : -1
+  if (typeof fd !== 'number' || fd < 0) return false
   try {
     readSync(fd, Buffer.alloc(1))
     return false

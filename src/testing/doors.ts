@@ -64,6 +64,12 @@ export class Origin {
     return { stream, raw }
   }
 
+  /** Gives up connections that were waited for or not taken, so that they are not mistaken for those of the next script. */
+  forget(): void {
+    this.#waiting.length = 0
+    for (const socket of this.#sockets.splice(0)) socket.destroy()
+  }
+
   /** Connects to it without a mitm. */
   async dial(): Promise<End> {
     const raw = await dial(this.port)
@@ -81,13 +87,13 @@ export async function enter(door: Door, mitmPort: number, authority: Certificate
   const raw = await dial(mitmPort)
   if (door.startsWith('connect')) {
     raw.write(`CONNECT ${ORIGIN_NAME}:443 HTTP/1.1\r\nHost: ${ORIGIN_NAME}:443\r\n\r\n`)
-    await expectAnswer(raw, /^HTTP\/1\.1 200 [^\r\n]*\r\n\r\n/)
+    await skipAnswer(raw, (text) => (text.startsWith('HTTP/1.1 200 ') ? text.indexOf('\r\n\r\n') + 4 : 0))
   } else {
     const name = Buffer.from(ORIGIN_NAME)
     raw.write(Buffer.from([5, 1, 0]))
-    await expectAnswer(raw, /^\x05\x00/)
+    await skipAnswer(raw, (text) => (text.startsWith('\u0005\0') ? 2 : 0))
     raw.write(Buffer.concat([Buffer.from([5, 1, 0, 3, name.length]), name, Buffer.from([1, 187])]))
-    await expectAnswer(raw, /^\x05\x00\x00[^]{7}/)
+    await skipAnswer(raw, (text) => (text.startsWith('\u0005\0') ? 10 : 0))
   }
   return isSecure(door) ? secure(raw, authority) : { stream: raw, raw }
 }
@@ -100,13 +106,13 @@ export async function dial(port: number): Promise<Socket> {
   return raw
 }
 
-/** Reads what the mitm answers; what follows it is put back. */
-async function expectAnswer(raw: Socket, pattern: RegExp): Promise<void> {
+/** Reads what the mitm answers, of which `lengthOf` tells the length; what follows it is put back. */
+async function skipAnswer(raw: Socket, lengthOf: (text: string) => number): Promise<void> {
   const answer = await readChunk(raw, { timeoutMs: 5000 })
   const text = typeof answer === 'string' ? answer : answer.toString('latin1')
-  const found = pattern.exec(text)?.[0]
-  if (found === undefined) throw new Error(`The mitm answered ${JSON.stringify(text)}`)
-  if (typeof answer !== 'string' && found.length < text.length) raw.unshift(answer.subarray(found.length))
+  const length = lengthOf(text)
+  if (typeof answer === 'string' || length === 0) throw new Error(`The mitm answered ${JSON.stringify(text)}`)
+  if (length < answer.length) raw.unshift(answer.subarray(length))
 }
 
 async function secure(raw: Socket, authority: CertificateAuthority): Promise<End> {

@@ -1,13 +1,7 @@
-/**
- * Generates HTTP/1 conversations: messages valid, odd and broken, and who sends what when.
- *
- * Octets are texts in latin1, so that a counterexample can be read and pasted.
- */
+/** Generates HTTP/1 messages: valid, odd and broken. Octets are texts in latin1, so that a counterexample can be read. */
 import fc from 'fast-check'
 
 import type { Field } from '../exchange.ts'
-import { looksLikeRequest } from '../protocols/http1/head.ts'
-import type { Line, Script, Turn } from './conversation.ts'
 
 /** A message, and what a recorder should make of it. */
 export interface Message {
@@ -37,7 +31,11 @@ export interface ValidExchange {
 }
 
 const octet: fc.Arbitrary<string> = fc.nat(255).map((code) => String.fromCharCode(code))
-const octets = (maxLength: number): fc.Arbitrary<string> => fc.string({ unit: octet, maxLength })
+/** Any octets. */
+export const octets = (maxLength: number): fc.Arbitrary<string> => fc.string({ unit: octet, maxLength })
+function oneCharOf(text: string): fc.Arbitrary<string> {
+  return fc.nat(text.length - 1).map((at) => text.charAt(at))
+}
 const body: fc.Arbitrary<string> = fc.oneof(
   { arbitrary: octets(40), weight: 20 },
   { arbitrary: fc.constantFrom('\r\n', '\r\n\r\n', '0\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n', '\n', '\0'), weight: 4 },
@@ -58,12 +56,10 @@ const fieldName: fc.Arbitrary<string> = fc.oneof(
     'Te',
     'Content-Typ',
   ),
-  fc
-    .string({ unit: fc.constantFrom(...'abcXYZ019!#$%&*+-.^_`|~'), minLength: 1, maxLength: 12 })
-    .map((name) => `x${name}`),
+  fc.string({ unit: oneCharOf('abcXYZ019!#$%&*+-.^_`|~'), minLength: 1, maxLength: 12 }).map((name) => `x${name}`),
 )
 const fieldChar: fc.Arbitrary<string> = fc.oneof(
-  fc.constantFrom(...' \t,;:="\\/()abcXYZ019'),
+  oneCharOf(' \t,;:="\\/()abcXYZ019'),
   fc.integer({ min: 0x80, max: 0xff }).map((code) => String.fromCharCode(code)),
 )
 const fieldValue: fc.Arbitrary<string> = fc.string({ unit: fieldChar, maxLength: 16 })
@@ -72,10 +68,7 @@ const field: fc.Arbitrary<string> = fc
   .map(([name, separator, value, fold]) => `${name}${separator}${value}${fold && `\r\n ${fold}`}`)
 const fields: fc.Arbitrary<readonly string[]> = fc.array(field, { maxLength: 4 })
 
-const trailer: fc.Arbitrary<Field> = fc.tuple(
-  fieldName,
-  fc.string({ unit: fc.constantFrom(...'ab:;=09'), maxLength: 6 }),
-)
+const trailer: fc.Arbitrary<Field> = fc.tuple(fieldName, fc.string({ unit: oneCharOf('ab:;=09'), maxLength: 6 }))
 
 /** How a body is framed, before a message says so. */
 type Framing =
@@ -179,7 +172,7 @@ const target: fc.Arbitrary<string> = fc.oneof(
     '/a#b',
     'x',
   ),
-  fc.string({ unit: fc.constantFrom(...'/?&=%.a0~:@[]'), maxLength: 20 }).map((text) => `/${text}`),
+  fc.string({ unit: oneCharOf('/?&=%.a0~:@[]'), maxLength: 20 }).map((text) => `/${text}`),
 )
 
 /** Requests whose framing is clear, of every kind but CONNECT and upgrades. */
@@ -209,12 +202,13 @@ export const validRequest: fc.Arbitrary<ValidRequest> = fc
     }
   })
 
-const interim: fc.Arbitrary<string> = fc
+/** Heads of `1xx` responses. */
+export const interim: fc.Arbitrary<string> = fc
   .tuple(fc.constantFrom('100 Continue', '102 Processing', '103 Early Hints', '199 '), fields, lineEnd)
   .map(([status, lines, end]) => head([`HTTP/1.1 ${status}`, ...lines], end))
 
 /** What a response is made of, whatever it answers. */
-interface ResponsePlan {
+export interface ResponsePlan {
   readonly status: number
   readonly reason: string
   readonly isHttp10: boolean
@@ -224,7 +218,8 @@ interface ResponsePlan {
   readonly lineEnd: string
 }
 
-const responsePlan: fc.Arbitrary<ResponsePlan> = fc.record({
+/** Responses of all kinds. */
+export const responsePlan: fc.Arbitrary<ResponsePlan> = fc.record({
   status: fc.constantFrom(200, 200, 200, 201, 204, 206, 301, 304, 404, 500, 599, 999),
   reason: fc.oneof(
     fc.constantFrom(' OK', ' ', '', ' Not  Found', ' caf\xe9'),
@@ -238,7 +233,7 @@ const responsePlan: fc.Arbitrary<ResponsePlan> = fc.record({
 })
 
 /** The response of a plan to a method; one that must not end with the connection has a length instead. */
-function responseTo(requestMethod: string, plan: ResponsePlan, mayClose: boolean): ValidResponse {
+export function responseTo(requestMethod: string, plan: ResponsePlan, mayClose: boolean): ValidResponse {
   const { status, reason, isHttp10, before, after, lineEnd: end } = plan
   let { framing } = plan
   const mustChange = (framing.kind === 'close' && !mayClose) || (framing.kind === 'chunked' && isHttp10)
@@ -257,7 +252,12 @@ function responseTo(requestMethod: string, plan: ResponsePlan, mayClose: boolean
   }
 }
 
-const validExchangePlan = fc.record({
+/** What an exchange is made of: its response depends on its place on the connection. */
+export const validExchangePlan: fc.Arbitrary<{
+  request: ValidRequest
+  interim: string[]
+  response: ResponsePlan
+}> = fc.record({
   request: validRequest,
   interim: fc.array(interim, { maxLength: 2 }),
   response: responsePlan,
@@ -328,7 +328,10 @@ const fragment: fc.Arbitrary<string> = fc.oneof(
   ),
   octets(6),
 )
-const soup: fc.Arbitrary<string> = fc.array(fragment, { minLength: 1, maxLength: 12 }).map((parts) => parts.join(''))
+/** Pieces of messages, put together at random. */
+export const soup: fc.Arbitrary<string> = fc
+  .array(fragment, { minLength: 1, maxLength: 12 })
+  .map((parts) => parts.join(''))
 
 /** A valid message with one thing changed somewhere. */
 function mutated(message: fc.Arbitrary<string>): fc.Arbitrary<string> {
@@ -382,189 +385,3 @@ export const oddResponse: fc.Arbitrary<string> = fc.oneof(
   soup,
   octets(60),
 )
-
-// ── Who sends what when ──────────────────────────────────────────────────────────────────────────────────────────────
-
-interface Step {
-  readonly side: 'client' | 'server'
-  readonly wire: string
-  /** Whether it is a whole message, if those before it were. */
-  readonly isClean: boolean
-  readonly isUpgrade?: boolean
-}
-
-const UPGRADE =
-  'GET /socket HTTP/1.1\r\nHost: origin.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n'
-const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'
-
-const cleanSteps: fc.Arbitrary<readonly Step[]> = validExchangePlan.map((plan): readonly Step[] => [
-  { side: 'client', wire: plan.request.wire, isClean: true },
-  ...plan.interim.map((wire): Step => ({ side: 'server', wire, isClean: true })),
-  { side: 'server', wire: responseTo(plan.request.method, plan.response, false).wire, isClean: true },
-])
-const closeSteps: fc.Arbitrary<readonly Step[]> = validExchangePlan.map((plan): readonly Step[] => [
-  { side: 'client', wire: plan.request.wire, isClean: true },
-  { side: 'server', wire: responseTo(plan.request.method, plan.response, true).wire, isClean: false },
-])
-const oddSteps: fc.Arbitrary<readonly Step[]> = fc
-  .record({
-    request: fc.oneof(
-      oddRequest,
-      validRequest.map(({ wire }) => wire),
-    ),
-    response: fc.oneof(
-      oddResponse,
-      responsePlan.map((plan) => responseTo('GET', plan, true).wire),
-    ),
-  })
-  .map(({ request, response }): readonly Step[] => [
-    { side: 'client', wire: request, isClean: false },
-    { side: 'server', wire: response, isClean: false },
-  ])
-const upgradeSteps: fc.Arbitrary<readonly Step[]> = fc
-  .record({ after: fc.array(fc.tuple(fc.boolean(), octets(30)), { maxLength: 4 }), isEager: fc.boolean() })
-  .map(({ after, isEager }): readonly Step[] => [
-    { side: 'client', wire: UPGRADE, isClean: true, isUpgrade: true },
-    { side: 'server', wire: SWITCHING, isClean: true },
-    ...after.map(([isClient, wire]): Step => ({ side: isClient ? 'client' : 'server', wire, isClean: !isEager })),
-  ])
-
-/** The places in what a side has sent that a proxy must have passed on without seeing more. */
-class Sent {
-  total = 0
-  safe = 0
-  text = ''
-  isClean = true
-
-  add(step: Step, isOtherClean: boolean): void {
-    this.text += step.wire
-    this.total += step.wire.length
-    this.isClean &&= step.isClean && isOtherClean
-    // Heads and chunk lines may be held until they are whole. Nothing waits behind exactly one blank line.
-    if (this.isClean || /[^\r\n]\r?\n\r?\n$/.test(step.wire)) this.safe = this.total
-  }
-}
-
-/** How octets are cut into writes: places modulo their number, or after each. */
-const cuts: fc.Arbitrary<Turn['cuts']> = fc.oneof(
-  { arbitrary: fc.constant([]), weight: 2 },
-  { arbitrary: fc.array(fc.nat(), { minLength: 1, maxLength: 5 }), weight: 6 },
-  { arbitrary: fc.constant('each' as const), weight: 1 },
-)
-
-/** What limits the scripts that are made. */
-export interface ScriptOptions {
-  /** Whether the client may send requests before the ones before are answered and a side may end early. @defaultValue true */
-  readonly isPipelined?: boolean
-  /** How the ends of the connection may come. @defaultValue orderly */
-  readonly ends?: 'orderly' | 'reset'
-}
-
-const ending = fc.record({
-  order: fc.constantFrom('client', 'server', 'both'),
-  /** What a side says after the other's end. */
-  lastWords: fc.oneof(
-    fc.constant(''),
-    soup,
-    validRequest.map(({ wire }) => wire),
-    octets(20),
-  ),
-  isPrompt: fc.boolean(),
-  /** Which turn of a script that ends by a reset is the last. */
-  resetAt: fc.nat(20),
-})
-
-/**
- * Conversations in which neither side waits for octets that the other sends later, nor for some that a proxy may hold.
- */
-export function scripts(options: ScriptOptions = {}): fc.Arbitrary<Script> {
-  const { isPipelined = true } = options
-  const steps = fc
-    .array(
-      fc.oneof(
-        { arbitrary: cleanSteps, weight: 6 },
-        { arbitrary: oddSteps, weight: 3 },
-        { arbitrary: closeSteps, weight: 1 },
-      ),
-      { minLength: 1, maxLength: 4 },
-    )
-    .chain((list) =>
-      fc.option(upgradeSteps, { freq: 4, nil: [] }).map((last): readonly Step[] => [...list.flat(), ...last]),
-    )
-  const pace = fc.record({ cuts, isEager: isPipelined ? fc.boolean() : fc.constant(false) })
-  return fc
-    .record({ steps, paces: fc.array(pace, { minLength: 8, maxLength: 8 }), ending })
-    .map(({ steps: list, paces, ending: how }) => makeScript(list, paces, how, options))
-    .filter(({ client }) => !/^\x16\x03/.test(client.turns.map((turn) => turn.octets).join('')))
-}
-
-function makeScript(
-  steps: readonly Step[],
-  paces: readonly { readonly cuts: Turn['cuts']; readonly isEager: boolean }[],
-  how: { order: string; lastWords: string; isPrompt: boolean; resetAt: number },
-  { isPipelined = true, ends = 'orderly' }: ScriptOptions,
-): Script {
-  const sent = { client: new Sent(), server: new Sent() }
-  const turns: { client: Turn[]; server: Turn[] } = { client: [], server: [] }
-  // Behind an upgrade all waits for its answer; one that is no whole answer leaves that open.
-  let mayWait = true
-  const used = steps.slice(0, ends === 'reset' ? 1 + (how.resetAt % steps.length) : undefined)
-  for (const [index, step] of used.entries()) {
-    const pace = paces[index % paces.length] ?? { cuts: [], isEager: false }
-    const isClient = step.side === 'client'
-    const mine = isClient ? sent.client : sent.server
-    const others = isClient ? sent.server : sent.client
-    const isClean = sent.client.isClean && sent.server.isClean
-    if ((step.isUpgrade || (isClient && !isPipelined)) && !isClean) mayWait = false
-    const canAsk = looksLikeRequest(Buffer.from(sent.client.text, 'latin1')) !== 'incomplete' || sent.client.total === 0
-    const after = pace.isEager || !mayWait || (isClient && !canAsk) ? 0 : others.safe
-    turns[step.side].push({ octets: step.wire, after, cuts: pace.cuts })
-    mine.add(step, others.isClean)
-  }
-  const { order, lastWords, isPrompt } = how
-  const line = (side: 'client' | 'server'): Line => {
-    const others = side === 'client' ? sent.server : sent.client
-    const isFirst = order === side
-    const own = turns[side]
-    if (ends === 'reset') {
-      if (order !== 'server' ? side === 'client' : side === 'server') {
-        return { turns: own, endAfter: isPrompt ? 0 : others.safe, ending: 'reset' }
-      }
-      return { turns: own, endAfter: 'end', ending: 'fin' }
-    }
-    if (order === 'both' || isFirst) return { turns: own, endAfter: isPrompt ? 0 : others.safe, ending: 'fin' }
-    const spoken = lastWords ? [...own, { octets: lastWords, after: 'end' as const, cuts: [] }] : own
-    return { turns: spoken, endAfter: 'end', ending: 'fin' }
-  }
-  return { client: line('client'), server: line('server') }
-}
-
-/** The script of valid exchanges, each answered when it has come. */
-export function scriptOf(
-  exchanges: readonly ValidExchange[],
-  allCuts: readonly Turn['cuts'][],
-  isPipelined: boolean,
-): Script {
-  const client: Turn[] = []
-  const server: Turn[] = []
-  let asked = 0
-  let answered = 0
-  let turn = 0
-  const nextCuts = (): Turn['cuts'] => allCuts[turn++ % allCuts.length] ?? []
-  for (const { request, interim: heads, response } of exchanges) {
-    client.push({ octets: request.wire, after: isPipelined ? 0 : answered, cuts: nextCuts() })
-    asked += request.wire.length
-    for (const wire of [...heads, response.wire]) {
-      server.push({ octets: wire, after: asked, cuts: nextCuts() })
-      answered += wire.length
-    }
-  }
-  const closes = exchanges.at(-1)?.response.isCloseDelimited === true
-  return {
-    client: { turns: client, ending: 'fin', endAfter: closes ? 'end' : answered },
-    server: { turns: server, ending: 'fin', endAfter: closes ? 0 : 'end' },
-  }
-}
-
-/** How turns are cut, for {@link scriptOf}. */
-export const cutLists: fc.Arbitrary<readonly Turn['cuts'][]> = fc.array(cuts, { minLength: 6, maxLength: 6 })
