@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, type SecureContext } from 'node:tls'
 
@@ -8,7 +8,7 @@ import { invalidOption, type LeafIssuer } from '../options.ts'
 import { certificateParts } from './sign-anew.ts'
 import { openAuthorityFolder, type PemPair, writeFileAtomically } from './authority-folder.ts'
 import { generateKey, issueCertificate, type Issuer, pemOf } from './issue.ts'
-import { issueLeaf, leafName } from './leaf.ts'
+import { issueLeaf, leafName, type LeafTemplate, makeLeafTemplate } from './leaf.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const MAX_VALIDITY_DAYS = 36_500
@@ -28,8 +28,9 @@ export interface CertificateAuthorityOptions {
 /**
  * Signs the certificates that clients are shown.
  *
- * One key serves all leaves of an authority, so that a new host costs little more than a signature. The authority's own
- * key is EC P-256 when made here; loaded ones may be RSA or EC.
+ * All leaves of an authority have one key and are written after one template, made with the first of them, so that a new
+ * host costs little more than a signature. The authority's own key is EC P-256 when made here; loaded ones may be RSA
+ * or EC.
  *
  * @example
  * ```ts
@@ -46,7 +47,7 @@ export class CertificateAuthority implements LeafIssuer {
   readonly #issuer: Issuer
   readonly #contexts = new Lru<string, Promise<SecureContext>>(MAX_CONTEXTS)
   readonly #refusing = new Lru<string, Promise<CertificateAuthority>>(MAX_REFUSING_AUTHORITIES)
-  readonly #leafKeys = new Lru<'leaf', Promise<KeyObject>>(1)
+  readonly #templates = new Lru<'leaf', Promise<LeafTemplate>>(1)
 
   private constructor(certificate: string, issuer: Issuer) {
     this.certificate = certificate
@@ -178,9 +179,11 @@ export class CertificateAuthority implements LeafIssuer {
     const name = leafName(hostname)
     return await cached(this.#contexts, name.value, async () => {
       try {
-        const key = await cached(this.#leafKeys, 'leaf', generateKey)
-        const leaf = await issueLeaf(name, key, this.#issuer)
-        return createSecureContext({ key: pemOf(key), cert: leaf + this.certificate })
+        const template = await cached(this.#templates, 'leaf', makeLeafTemplate)
+        return createSecureContext({
+          key: template.key,
+          cert: issueLeaf(name, template, this.#issuer) + this.certificate,
+        })
       } catch (error) {
         throw caFailed(`make a certificate for ${JSON.stringify(hostname)}`, error)
       }

@@ -8,7 +8,19 @@
  */
 
 /** Tags used in certificates. */
-export const TAG = { bitString: 0x03, octetString: 0x04, objectId: 0x06, sequence: 0x30, extensions: 0xa3 } as const
+export const TAG = {
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  objectId: 0x06,
+  utf8String: 0x0c,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+  /** `[3] EXPLICIT` in TBSCertificate. */
+  extensions: 0xa3,
+} as const
 
 /** An element: `whole` is the header and the content. */
 export interface Element {
@@ -47,6 +59,16 @@ export function readChildren(octets: Buffer): Element[] {
 export function writeElement(tag: number, ...parts: readonly Buffer[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   return Buffer.concat([Buffer.from([tag, ...writeLength(length)]), ...parts])
+}
+
+/**
+ * An extension of a certificate that is not critical (RFC 5280 section 4.2).
+ *
+ * @param id - The content of its OBJECT IDENTIFIER.
+ * @param value - The element that it holds.
+ */
+export function writeExtension(id: Buffer, value: Buffer): Buffer {
+  return writeElement(TAG.sequence, writeElement(TAG.objectId, id), writeElement(TAG.octetString, value))
 }
 
 function writeLength(length: number): number[] {

@@ -47,12 +47,19 @@ test('contextFor() tries again after a failure, which all who waited for it are 
   expect(await authority.contextFor('pay.test')).toBe(await authority.contextFor('pay.test'))
 })
 
-test('contextFor() makes one certificate for all who ask for a host, at once and later', async () => {
+test('contextFor() makes one template for all hosts of an authority, asked for at once and later', async () => {
   const authority = await CertificateAuthority.create()
   selfsigned.calls = 0
-  await Promise.all(['pay.test', 'pay.test', 'PAY.test.'].map((name) => authority.contextFor(name)))
-  await authority.contextFor('pay.test')
+  await Promise.all(['pay.test', 'shop.test', '127.0.0.1'].map((name) => authority.contextFor(name)))
+  await authority.contextFor('late.test')
   expect(selfsigned.calls).toBe(1)
+})
+
+test('an authority makes no template before it is asked for a host', async () => {
+  const authority = await CertificateAuthority.create()
+  expect(selfsigned.calls).toBe(1)
+  await authority.contextFor('pay.test')
+  expect(selfsigned.calls).toBe(2)
 })
 
 test('untrustedContextFor() tries again after a failure', async () => {

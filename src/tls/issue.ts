@@ -48,6 +48,17 @@ export async function generateKey(): Promise<KeyObject> {
  * @returns PEM.
  */
 export async function issueCertificate(request: CertificateRequest, issuer: Issuer | 'itself'): Promise<string> {
+  const certificate = await makeCertificate(request)
+  return issuer === 'itself'
+    ? signAnew(certificate, 'itself', request.key)
+    : signAnew(certificate, issuer.parts, issuer.key)
+}
+
+/**
+ * Makes a certificate as `selfsigned` does: signed by the key that it is for, and without key identifiers. It is
+ * something to be signed anew, and nothing to be shown.
+ */
+export async function makeCertificate(request: CertificateRequest): Promise<X509Certificate> {
   // Loading it takes some 100 ms, and a proxy that sees no TLS never needs it. Kept, because a loader such as tsx takes
   // milliseconds to find a module again.
   generate ??= (await import('selfsigned')).generate
@@ -65,8 +76,7 @@ export async function issueCertificate(request: CertificateRequest, issuer: Issu
     notAfterDate: request.notAfter,
     extensions: request.extensions,
   })
-  const certificate = new X509Certificate(cert)
-  return issuer === 'itself' ? signAnew(certificate, 'itself', key) : signAnew(certificate, issuer.parts, issuer.key)
+  return new X509Certificate(cert)
 }
 
 /** A key as PKCS #8 in PEM. */
@@ -74,12 +84,15 @@ export function pemOf(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
+/** A common name of at most 64 characters: a longer one ends with `...`. */
+export function shortenName(commonName: string): string {
+  const characters = Array.from(commonName)
+  return characters.length > MAX_COMMON_NAME ? `${characters.slice(0, MAX_COMMON_NAME - 3).join('')}...` : commonName
+}
+
 /** `selfsigned` takes names as the text of RFC 4514 and escapes nothing. */
 function toNameText(commonName: string): string {
-  const characters = Array.from(commonName)
-  const short =
-    characters.length > MAX_COMMON_NAME ? `${characters.slice(0, MAX_COMMON_NAME - 3).join('')}...` : commonName
-  return short
+  return shortenName(commonName)
     .replace(/[\p{Cc}\\"#<>;]/gu, ' ')
     .trim()
     .replace(/[,+=]/g, '\\$&')

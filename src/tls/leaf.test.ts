@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import { CertificateAuthority } from './certificate-authority.ts'
-import { generateKey, type Issuer } from './issue.ts'
-import { issueLeaf, leafName } from './leaf.ts'
+import type { Issuer } from './issue.ts'
+import { issueLeaf, leafName, makeLeafTemplate } from './leaf.ts'
 import { certificateParts } from './sign-anew.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -40,7 +40,7 @@ test.for(['', '.', '*', '*.test', 'a b.test', 'a..test', 'a/b', 'a\0.test', 'a,b
 
 test('a leaf names its host and nothing else, for servers, back-dated and not too long-lived', async () => {
   const issuer = await makeIssuer(2000)
-  const leaf = new X509Certificate(await issueLeaf(leafName('pay.test'), await generateKey(), issuer))
+  const leaf = new X509Certificate(issueLeaf(leafName('pay.test'), await makeLeafTemplate(), issuer))
   expect(leaf.subject).toBe('CN=pay.test')
   expect(leaf.subjectAltName).toBe('DNS:pay.test')
   expect(leaf.ca).toBe(false)
@@ -56,14 +56,55 @@ test('a leaf names its host and nothing else, for servers, back-dated and not to
 
 test('a leaf does not outlive its issuer', async () => {
   const issuer = await makeIssuer(3)
-  const leaf = new X509Certificate(await issueLeaf(leafName('pay.test'), await generateKey(), issuer))
+  const leaf = new X509Certificate(issueLeaf(leafName('pay.test'), await makeLeafTemplate(), issuer))
   expect(leaf.validTo).toBe(issuer.certificate.validTo)
+})
+
+test('leaves of one template have one key, and share neither name, address nor serial number', async () => {
+  const issuer = await makeIssuer()
+  const template = await makeLeafTemplate()
+  const names = ['pay.test', 'shop.test', '10.0.0.1', '2001:db8::7']
+  const leaves = names.map((name) => new X509Certificate(issueLeaf(leafName(name), template, issuer)))
+  expect(leaves.map(({ subject }) => subject)).toEqual(names.map((name) => `CN=${name}`))
+  expect(leaves.map(({ subjectAltName }) => subjectAltName)).toEqual([
+    'DNS:pay.test',
+    'DNS:shop.test',
+    'IP Address:10.0.0.1',
+    'IP Address:2001:DB8:0:0:0:0:0:7',
+  ])
+  expect(new Set(leaves.map(({ serialNumber }) => serialNumber)).size).toBe(4)
+  for (const leaf of leaves) {
+    expect(leaf.verify(issuer.certificate.publicKey)).toBe(true)
+    expect(leaf.checkPrivateKey(createPrivateKey(template.key))).toBe(true)
+  }
+})
+
+test('the common name of a leaf has at most 64 characters, and its alternative name has all of them', async () => {
+  const [fits, long] = [`${'a'.repeat(59)}.test`, `${'a'.repeat(60)}.test`]
+  const [issuer, template] = await Promise.all([makeIssuer(), makeLeafTemplate()])
+  const [ofFitting, ofLong] = [fits, long].map(
+    (name) => new X509Certificate(issueLeaf(leafName(name), template, issuer)),
+  )
+  expect(ofFitting?.subject).toBe(`CN=${fits}`)
+  expect(ofLong?.subject).toBe(`CN=${long.slice(0, 61)}...`)
+  expect(ofLong?.subjectAltName).toBe(`DNS:${long}`)
+})
+
+test('a leaf is dated by the clock of its own making, not by that of its template', async () => {
+  const [issuer, template] = await Promise.all([makeIssuer(2000), makeLeafTemplate()])
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 100 * DAY_MS })
+  try {
+    const leaf = new X509Certificate(issueLeaf(leafName('pay.test'), template, issuer))
+    expect(Math.abs(Date.parse(leaf.validFrom) - Date.now() + DAY_MS)).toBeLessThan(2000)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('serial numbers are positive and never the same', async () => {
   const issuer = await makeIssuer()
-  const key = await generateKey()
-  const leaves = await Promise.all(Array.from({ length: 50 }, () => issueLeaf(leafName('a.test'), key, issuer)))
+  const template = await makeLeafTemplate()
+  const leaves = Array.from({ length: 50 }, () => issueLeaf(leafName('a.test'), template, issuer))
   const serials = leaves.map((leaf) => new X509Certificate(leaf).serialNumber)
   expect(new Set(serials).size).toBe(50)
   for (const serial of serials) expect(serial).toMatch(/^[0-9A-F]{8,40}$/)

@@ -2,10 +2,12 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 
-import type { KeyObject } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 
 import { MitmError } from '../errors.ts'
-import { issueCertificate, type Issuer } from './issue.ts'
+import { generateKey, type Issuer, makeCertificate, pemOf, shortenName } from './issue.ts'
+import { writeCommonName, writeSerial, writeSubjectAltName, writeValidity } from './leaf-fields.ts'
+import { signAnew } from './sign-anew.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** With the day of back-dating below the 397 days after which browsers call a certificate too long-lived. */
@@ -47,32 +49,48 @@ export function leafName(hostname: string): LeafName {
   )
 }
 
+/** What all leaves of an authority have in common. */
+export interface LeafTemplate {
+  /** The certificate that they are written after. */
+  readonly certificate: X509Certificate
+  /** Their key in PEM: EC P-256. Kept, because exporting it takes nearly as long as writing a leaf. */
+  readonly key: string
+}
+
+/** Makes the template, with a new key: some milliseconds of work, and much more for the first one of a process. */
+export async function makeLeafTemplate(): Promise<LeafTemplate> {
+  const key = await generateKey()
+  const now = new Date()
+  const certificate = await makeCertificate({
+    commonName: 'template',
+    notBefore: now,
+    notAfter: now,
+    key,
+    extensions: [
+      { name: 'basicConstraints', cA: false, critical: true },
+      { name: 'keyUsage', digitalSignature: true, critical: true },
+      { name: 'extKeyUsage', serverAuth: true },
+    ],
+  })
+  return { certificate, key: pemOf(key) }
+}
+
 /**
  * Makes a leaf: for one name, for servers only, back-dated by a day, valid for a little more than a year and never
  * longer than its issuer.
  *
  * @param name - What it is made out to; as the only subject alternative name (RFC 6125 section 6.4.4).
- * @param key - The leaf's key: EC P-256.
+ * @param template - Says the rest; its key is the leaf's.
  * @returns PEM.
  */
-export async function issueLeaf(name: LeafName, key: KeyObject, issuer: Issuer): Promise<string> {
+export function issueLeaf(name: LeafName, template: LeafTemplate, issuer: Issuer): string {
   const now = Date.now()
-  return await issueCertificate(
-    {
-      commonName: name.value,
-      notBefore: new Date(Math.max(now - DAY_MS, Date.parse(issuer.certificate.validFrom))),
-      notAfter: new Date(Math.min(now + VALIDITY_DAYS * DAY_MS, Date.parse(issuer.certificate.validTo))),
-      key,
-      extensions: [
-        { name: 'basicConstraints', cA: false, critical: true },
-        { name: 'keyUsage', digitalSignature: true, critical: true },
-        { name: 'extKeyUsage', serverAuth: true },
-        {
-          name: 'subjectAltName',
-          altNames: [name.kind === 'ip' ? { type: 7, ip: name.value } : { type: 2, value: name.value }],
-        },
-      ],
-    },
-    issuer,
-  )
+  const notBefore = Math.max(now - DAY_MS, Date.parse(issuer.certificate.validFrom))
+  const notAfter = Math.min(now + VALIDITY_DAYS * DAY_MS, Date.parse(issuer.certificate.validTo))
+  return signAnew(template.certificate, issuer.parts, issuer.key, {
+    serial: writeSerial(),
+    validity: writeValidity(new Date(notBefore), new Date(notAfter)),
+    subject: writeCommonName(shortenName(name.value)),
+    extension: writeSubjectAltName(name.kind, name.value),
+  })
 }
