@@ -2,6 +2,8 @@
 import type { Connection } from './connection.ts'
 import { MitmError } from './errors.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
+import { keepBehind, keepOctets } from './internal/slab.ts'
+import type { Kept } from './internal/slab.ts'
 
 /** A header or trailer field, name and value as they were on the wire. */
 export type Field = readonly [name: string, value: string]
@@ -46,14 +48,52 @@ export type ExchangeEndReason =
   /** See `exchange.error`. */
   | 'failed'
 
-/** Moments of an exchange, in milliseconds since its start (`startedAt`). */
-export interface ExchangeTimings {
+/**
+ * Moments of an exchange, in milliseconds since its start (`startedAt`), to the microsecond; undefined before they come.
+ */
+export class ExchangeTimings {
+  // Whole microseconds: small integers take no memory of their own, and every exchange is kept.
+  #requestEndUs = NEVER
+  #responseStartUs = NEVER
+  #endUs = NEVER
+
   /** When the last octet of the request had come. */
-  requestEndMs?: number
+  get requestEndMs(): number | undefined {
+    return toMs(this.#requestEndUs)
+  }
+
+  set requestEndMs(value: number) {
+    this.#requestEndUs = Math.round(value * 1000)
+  }
+
   /** When the head of the final response had come. */
-  responseStartMs?: number
+  get responseStartMs(): number | undefined {
+    return toMs(this.#responseStartUs)
+  }
+
+  set responseStartMs(value: number) {
+    this.#responseStartUs = Math.round(value * 1000)
+  }
+
   /** When the exchange was over. */
-  endMs?: number
+  get endMs(): number | undefined {
+    return toMs(this.#endUs)
+  }
+
+  set endMs(value: number) {
+    this.#endUs = Math.round(value * 1000)
+  }
+}
+
+const NEVER = -1
+
+function toMs(us: number): number | undefined {
+  return us === NEVER ? undefined : us / 1000
+}
+
+/** Parses a head that was kept as octets, when somebody looks. */
+export interface HeadParser<Head> {
+  parse(octets: Buffer): Head
 }
 
 /** A promise that is settled from outside. */
@@ -68,7 +108,18 @@ class Deferred {
   }
 }
 
+/** What most messages never need. */
+interface Rare {
+  trailers?: readonly Field[]
+  decoded?: Buffer
+  headers?: Readonly<Record<string, string>>
+  whenComplete?: Deferred
+  whenOver?: Deferred
+  isReleased?: boolean
+}
+
 const NO_FIELDS: readonly Field[] = Object.freeze([])
+const NO_OCTETS = Buffer.alloc(0)
 
 /** A request or response: a head, which is parsed when somebody looks, and a body, of which octets are kept on demand. */
 export abstract class HttpMessage<Head extends { readonly fields: readonly Field[]; readonly httpVersion: string }> {
@@ -76,29 +127,53 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   bodySize = 0
   /** Whether body and trailers have come whole. */
   isComplete = false
-  /** The fields after a chunked body. */
-  trailers: readonly Field[] = NO_FIELDS
 
-  #head: Head | (() => Head)
-  #limit = 0
-  /** One slice, or several in order: most bodies come in one, and every exchange is kept. */
-  #kept: Buffer | Buffer[] | undefined
-  #keptSize = 0
-  #decoded: Buffer | undefined
-  #headers: Readonly<Record<string, string>> | undefined
-  #whenComplete: Deferred | undefined
-  #whenOver: Deferred | undefined
   #isOver = false
-  #isReleased = false
+  #limit = 0
+  #head: Head | undefined
+  #parser: (() => Head) | HeadParser<Head> | undefined
+  /** The octets of the head, if it is still to be parsed, and behind them those kept of the body that found room. */
+  readonly #kept: Kept = { slab: NO_OCTETS, at: 0, length: 0 }
+  #headLength = 0
+  /** Octets kept of the body that found no room there. */
+  #more: Buffer[] | undefined
+  #moreSize = 0
+  #rare: Rare | undefined
 
-  /** @param head - The head, or what parses it when somebody looks. */
-  constructor(head: Head | (() => Head)) {
-    this.#head = head
+  /**
+   * @param head - The head; or what parses it when somebody looks.
+   * @param octets - What a {@link HeadParser} is to parse. They are copied where they are few.
+   */
+  constructor(head: Head | (() => Head) | HeadParser<Head>, octets?: Buffer) {
+    if (typeof head === 'function' || 'parse' in head) this.#parser = head
+    else this.#head = head
+    if (!octets) return
+    keepOctets(octets, this.#kept)
+    this.#headLength = octets.length
   }
 
   protected get head(): Head {
-    if (typeof this.#head === 'function') this.#head = this.#head()
-    return this.#head
+    if (this.#head) return this.#head
+    const parser = this.#parser
+    const { slab, at } = this.#kept
+    const head = typeof parser === 'function' ? parser() : parser?.parse(slab.subarray(at, at + this.#headLength))
+    if (!head) throw new TypeError('A message needs a head')
+    this.#parser = undefined
+    this.#head = head
+    return head
+  }
+
+  get #rarely(): Rare {
+    return (this.#rare ??= {})
+  }
+
+  get #keptSize(): number {
+    return this.#kept.length - this.#headLength + this.#moreSize
+  }
+
+  /** The fields after a chunked body. */
+  get trailers(): readonly Field[] {
+    return this.#rare?.trailers ?? NO_FIELDS
   }
 
   /** `HTTP/1.1`. */
@@ -113,8 +188,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** The fields by lower-case name; several of one name are joined by `, `, those of `set-cookie` by a line feed. */
   get headers(): Readonly<Record<string, string>> {
-    this.#headers ??= joinFields(this.fields)
-    return this.#headers
+    return (this.#rarely.headers ??= joinFields(this.fields))
   }
 
   /** The value of a field, by a name in any case. */
@@ -124,8 +198,12 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** The octets kept of the body, content coding not removed. */
   get body(): Buffer {
-    if (Array.isArray(this.#kept)) this.#kept = Buffer.concat(this.#kept)
-    return this.#kept ?? Buffer.alloc(0)
+    const { slab, at, length } = this.#kept
+    const first = slab.subarray(at + this.#headLength, at + length)
+    if (!this.#more) return first
+    if (this.#more.length > 1) this.#more = [Buffer.concat(this.#more)]
+    const [rest = NO_OCTETS] = this.#more
+    return first.length > 0 ? Buffer.concat([first, rest]) : rest
   }
 
   /** Whether fewer octets were kept than passed. */
@@ -140,7 +218,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
    *   when the octets are not what `content-encoding` says.
    */
   decodedBody(): Buffer {
-    if (this.#decoded) return this.#decoded
+    if (this.#rare?.decoded) return this.#rare.decoded
     if (this.isBodyTruncated || (!this.isComplete && this.header('content-encoding'))) {
       throw new MitmError(
         'MITM_BODY_TRUNCATED',
@@ -149,7 +227,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
       )
     }
     const decoded = decodeContent(this.body, this.header('content-encoding'))
-    if (this.isComplete) this.#decoded = decoded
+    if (this.isComplete) this.#rarely.decoded = decoded
     return decoded
   }
 
@@ -171,39 +249,37 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** Resolves when the message is whole (true), or will never be or is too large to wait for (false). */
   whenComplete(): Promise<boolean> {
-    if (this.#isOver || this.#isReleased) return Promise.resolve(this.isComplete)
-    this.#whenComplete ??= new Deferred()
-    return this.#whenComplete.promise
+    if (this.#isOver || this.isReleased) return Promise.resolve(this.isComplete)
+    return (this.#rarely.whenComplete ??= new Deferred()).promise
   }
 
   /** Resolves when no more of the message will come, however large it is: whether it is whole. */
   whenOver(): Promise<boolean> {
     if (this.#isOver) return Promise.resolve(this.isComplete)
-    this.#whenOver ??= new Deferred()
-    return this.#whenOver.promise
+    return (this.#rarely.whenOver ??= new Deferred()).promise
   }
 
   /** Whether waiting for the whole message was given up, since it is too large to be held. */
   get isReleased(): boolean {
-    return this.#isReleased
+    return this.#rare?.isReleased === true
   }
 
   /** For protocols: the message is too large to be held; {@link HttpMessage.whenComplete} tells `false` from now on. */
   release(): void {
-    this.#isReleased = true
-    this.#whenComplete?.resolve(false)
+    this.#rarely.isReleased = true
+    this.#rare?.whenComplete?.resolve(false)
   }
 
-  /** For protocols: octets of the body have passed. The message keeps `octets` itself, not a copy. */
+  /** For protocols: octets of the body have passed. The message may keep `octets` itself, so nobody may write to it. */
   addBody(octets: Buffer): void {
     this.bodySize += octets.length
-    if (this.#keptSize >= this.#limit) return
-    const kept =
-      octets.length <= this.#limit - this.#keptSize ? octets : octets.subarray(0, this.#limit - this.#keptSize)
-    this.#keptSize += kept.length
-    if (this.#kept === undefined) this.#kept = kept
-    else if (Array.isArray(this.#kept)) this.#kept.push(kept)
-    else this.#kept = [this.#kept, kept]
+    const room = this.#limit - this.#keptSize
+    if (room <= 0) return
+    const part = octets.length <= room ? octets : octets.subarray(0, room)
+    if (!this.#more && keepBehind(part, this.#kept)) return
+    this.#more ??= []
+    this.#more.push(part)
+    this.#moreSize += part.length
   }
 
   /** For protocols: the message is whole, or (`false`) will never be. */
@@ -211,9 +287,9 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     if (this.#isOver) return
     this.#isOver = true
     this.isComplete = isComplete
-    this.trailers = trailers
-    this.#whenComplete?.resolve(isComplete)
-    this.#whenOver?.resolve(isComplete)
+    if (trailers.length > 0) this.#rarely.trailers = trailers
+    this.#rare?.whenComplete?.resolve(isComplete)
+    this.#rare?.whenOver?.resolve(isComplete)
   }
 }
 
@@ -251,8 +327,6 @@ export class HttpResponse extends HttpMessage<ResponseHead> {
  * set when it is over.
  */
 export class Exchange {
-  /** Unique in this process: the connection's id and a number. */
-  readonly id: string
   readonly connection: Connection
   readonly request: HttpRequest
   /** The final response as the client got it, once its head is known. */
@@ -261,9 +335,7 @@ export class Exchange {
   sentRequest: HttpRequest | undefined
   /** The response as the server sent it, where a rule changes it. */
   serverResponse: HttpResponse | undefined
-  /** Milliseconds since 1970 at which the request's first octet had come. */
-  readonly startedAt: number = Date.now()
-  readonly timings: ExchangeTimings = {}
+  readonly timings: ExchangeTimings = new ExchangeTimings()
   /** Set when the exchange is over. */
   endReason: ExchangeEndReason | undefined
   /** Why it went on as octets, where it could not be framed. */
@@ -276,14 +348,25 @@ export class Exchange {
   serverAddress: string | undefined
 
   readonly #startMs = performance.now()
+  readonly #number: number
   // Made when somebody looks: most exchanges have neither, and every exchange is kept.
   #interim: HttpResponse[] | undefined
   #rules: string[] | undefined
 
   constructor(connection: Connection, request: HttpRequest) {
-    this.id = `${connection.id}.${++connection.exchangeCount}`
+    this.#number = ++connection.exchangeCount
     this.connection = connection
     this.request = request
+  }
+
+  /** Unique in this process: the connection's id and a number. */
+  get id(): string {
+    return `${this.connection.id}.${this.#number}`
+  }
+
+  /** Milliseconds since 1970 at which the head of the request had come. */
+  get startedAt(): number {
+    return Math.round(performance.timeOrigin + this.#startMs)
   }
 
   /** Heads of `1xx` responses that came before it. */

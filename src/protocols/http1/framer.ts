@@ -6,6 +6,7 @@ import type { Field } from '../../exchange.ts'
 import { ChunkScanner } from './chunked.ts'
 import { isTunnel, readRequestFacts, readResponseFacts } from './facts.ts'
 import type { HeadFacts } from './facts.ts'
+import { plainRequest, plainResponse } from './plain-head.ts'
 import { findBlankLine, looksLikeRequest, parseFields, skipEmptyLines } from './head.ts'
 
 export type { HeadFacts } from './facts.ts'
@@ -158,6 +159,8 @@ export class Framer {
 
   #readHead(): Part | undefined {
     if (!this.#fill()) return undefined
+    const plain = this.#searched === 0 ? this.#readPlainHead() : undefined
+    if (plain) return plain
     for (;;) {
       const octets = this.#octets
       const start = this.#headStart()
@@ -183,7 +186,21 @@ export class Framer {
     const facts = this.#kind === 'request' ? readRequestFacts(text) : readResponseFacts(text, method)
     if (typeof facts === 'string') return this.#fail(facts)
 
-    const octets = this.#take(end)
+    return this.#enter(this.#take(end), facts, method)
+  }
+
+  #readPlainHead(): Part | undefined {
+    const octets = this.#octets
+    const at = this.#at
+    const method = this.#kind === 'request' ? '' : this.#requestMethod()
+    if (method === undefined) return undefined
+    const facts = this.#kind === 'request' ? plainRequest(octets, at) : plainResponse(octets, at, method)
+    if (!facts || facts.headLength > this.#maxHeadBytes) return undefined
+    return this.#enter(this.#take(at + facts.headLength), facts, method)
+  }
+
+  /** Takes the state that follows a head. */
+  #enter(octets: Buffer, facts: HeadFacts, method: string): Part {
     if (facts.status >= 100 && facts.status < 200 && facts.status !== 101) return { kind: 'head', octets, facts }
     this.#isInside = true
     if (facts.status === 101) this.#opaqueAfterEnd = 'upgrade'

@@ -69,9 +69,12 @@ export class Ledger {
   /** The server owes it nothing more. */
   answered(transfer: Transfer): void {
     transfer.isResponseOver = true
-    const at = this.#pending.indexOf(transfer)
-    if (at >= 0) this.#pending.splice(at, 1)
-    this.#wake()
+    if (this.#pending[0] === transfer) this.#pending.shift()
+    else {
+      const at = this.#pending.indexOf(transfer)
+      if (at >= 0) this.#pending.splice(at, 1)
+    }
+    if (this.#onceIdle.length > 0) this.#wake()
   }
 
   /** The server is gone: ends all that it has not answered, and tells how many. */

@@ -4,7 +4,7 @@
  */
 import type { Connection } from '../../connection.ts'
 import { Exchange, HttpRequest } from '../../exchange.ts'
-import type { Field, RequestHead } from '../../exchange.ts'
+import type { Field, HeadParser, RequestHead } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
@@ -30,8 +30,9 @@ export class RequestSide {
   /** Whose request is being read, or was read last. */
   #current: Transfer | undefined
   /** Whether what follows has to wait for a response. */
-  #isStalled = false
+  isStalled = false
   #reading: Promise<void> | undefined
+  #parser: RequestParser | undefined
   #waitingBytes = 0
   #isClientHeld = false
   #hasEnded = false
@@ -45,7 +46,7 @@ export class RequestSide {
   /** Takes what has come from the client. */
   data(octets: Buffer): MaybePromise<void> {
     this.#framer.push(octets)
-    if (!this.#isStalled) return this.#read()
+    if (!this.isStalled) return this.#read()
     this.#waitingBytes += octets.length
     if (this.#waitingBytes > MAX_WAITING_BYTES && !this.#isClientHeld) {
       this.#isClientHeld = true
@@ -59,7 +60,7 @@ export class RequestSide {
     this.#hasEnded = true
     this.#framer.end()
     // Octets behind a request that may change the protocol go out before the FIN: no response may come without it.
-    const read = this.#isStalled && !this.#current?.isExclusive ? this.resume() : this.#read()
+    const read = this.isStalled && !this.#current?.isExclusive ? this.resume() : this.#read()
     const over = (): void => {
       if (this.#current && !this.#current.isRequestOver) this.#current.exchange.request.finish(false)
     }
@@ -68,7 +69,7 @@ export class RequestSide {
 
   /** Whether something that has come is waiting here. */
   get isWaiting(): boolean {
-    return this.#reading !== undefined || (this.#isStalled && !this.#framer.isBetweenMessages)
+    return this.#reading !== undefined || (this.isStalled && !this.#framer.isBetweenMessages)
   }
 
   /** Lets all that follows pass as octets. */
@@ -79,12 +80,12 @@ export class RequestSide {
 
   /** Goes on with what had to wait. */
   resume(): MaybePromise<void> {
-    if (!this.#isStalled) return undefined
-    this.#isStalled = false
+    if (!this.isStalled) return undefined
+    this.isStalled = false
     this.#waitingBytes = 0
     const read = this.#read()
     const go = (): void => {
-      if (!this.#isClientHeld || this.#isStalled) return
+      if (!this.#isClientHeld || this.isStalled) return
       this.#isClientHeld = false
       this.#session.holdClient(false)
     }
@@ -99,7 +100,7 @@ export class RequestSide {
   #read(): MaybePromise<void> {
     // One reader at a time: octets may come while it waits.
     if (this.#reading) return this.#reading
-    while (!this.#isStalled && !this.#session.isOver) {
+    while (!this.isStalled && !this.#session.isOver) {
       const part = this.#framer.read()
       if (!part) break
       const wait = this.#onPart(part)
@@ -160,12 +161,19 @@ export class RequestSide {
   #begin(octets: Buffer, facts: HeadFacts): Transfer {
     const { connection } = this.#session
     const destination = this.#destinationOf(facts)
-    // Keeps the octets alone: the facts hold the head a second time, as text.
-    const request = new HttpRequest(() => readHead(octets, destination, connection))
+    const request = new HttpRequest(this.#parserFor(destination), octets)
     const transfer = new Transfer(new Exchange(connection, request), facts, destination)
     this.#current = transfer
     this.#session.ledger.begin(transfer)
     return transfer
+  }
+
+  /** Shared by the exchanges that go to one place: every one of them is kept. */
+  #parserFor(destination: Destination): RequestParser {
+    if (this.#parser?.destination !== destination) {
+      this.#parser = new RequestParser(this.#session.connection, destination)
+    }
+    return this.#parser
   }
 
   #destinationOf(facts: HeadFacts): Destination {
@@ -201,12 +209,13 @@ export class RequestSide {
     const transfer = this.#current
     if (!transfer) return undefined
     const passed = this.#pass(transfer, octets)
-    const over = (): void => {
-      this.#session.ledger.requestOver(transfer, trailers)
-      // What follows may be another protocol, or must wait for its turn: the response decides.
-      this.#isStalled = !transfer.isOver && !transfer.isResponseOver && transfer.isAlone
-    }
-    return isPromise(passed) ? passed.then(over) : over()
+    return isPromise(passed) ? passed.then(() => this.#over(transfer, trailers)) : this.#over(transfer, trailers)
+  }
+
+  #over(transfer: Transfer, trailers: readonly Field[]): void {
+    this.#session.ledger.requestOver(transfer, trailers)
+    // What follows may be another protocol, or must wait for its turn: the response decides.
+    this.isStalled = !transfer.isOver && !transfer.isResponseOver && transfer.isAlone
   }
 
   /** What cannot be framed is relayed all the same, to where this connection goes. */
@@ -234,10 +243,21 @@ export class RequestSide {
   }
 }
 
-function readHead(octets: Buffer, destination: Destination, connection: Connection): RequestHead {
-  const head = parseRequestHead(octets)
-  const { method, target, fields } = head
-  return { ...head, url: urlOf({ method, target, host: hostField(fields) }, destination, connection) }
+/** Parses the heads of the requests of one connection for one destination. */
+class RequestParser implements HeadParser<RequestHead> {
+  readonly destination: Destination
+  readonly #connection: Connection
+
+  constructor(connection: Connection, destination: Destination) {
+    this.#connection = connection
+    this.destination = destination
+  }
+
+  parse(octets: Buffer): RequestHead {
+    const head = parseRequestHead(octets)
+    const { method, target, fields } = head
+    return { ...head, url: urlOf({ method, target, host: hostField(fields) }, this.destination, this.#connection) }
+  }
 }
 
 /** The Host field, if there is exactly one. */

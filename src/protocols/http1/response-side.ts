@@ -1,14 +1,18 @@
 /** The responses of one server of an HTTP/1 connection: frames what it sends, each response for the oldest request. */
 import { HttpResponse } from '../../exchange.ts'
+import type { Field, HeadParser, ResponseHead } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Framer } from './framer.ts'
 import type { Part } from './framer.ts'
+
 import { parseResponseHead } from './head.ts'
 import { interveneInResponse } from './intervention.ts'
 import { bodyTooLarge } from './messages.ts'
 import type { PartOf, Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
+
+const responseParser: HeadParser<ResponseHead> = { parse: parseResponseHead }
 
 /** Frames the responses of one server. */
 export class ResponseSide {
@@ -67,14 +71,14 @@ export class ResponseSide {
   }
 
   #onInterim(transfer: Transfer, { octets, facts }: PartOf<'head'>): MaybePromise<void> {
-    transfer.exchange.interim.push(new HttpResponse(() => parseResponseHead(octets)))
+    transfer.exchange.interim.push(new HttpResponse(responseParser, octets))
     // The client was told already.
     if (facts.status === 100 && transfer.hasContinued) return undefined
     return this.#pass(transfer, octets)
   }
 
   #onHead(transfer: Transfer, { octets, facts }: PartOf<'head'>): MaybePromise<void> {
-    const response = new HttpResponse(() => parseResponseHead(octets))
+    const response = new HttpResponse(responseParser, octets)
     transfer.status = facts.status
     transfer.closesClient = facts.isCloseDelimited || !facts.keepsAlive
     if (transfer.plan?.rewriteResponse?.length && facts.status !== 101) {
@@ -103,17 +107,18 @@ export class ResponseSide {
   }
 
   #onEnd(transfer: Transfer, { octets, trailers }: PartOf<'end'>): MaybePromise<void> {
-    const { exchange } = transfer
     const passed = this.#pass(transfer, octets)
-    const over = (): MaybePromise<void> => {
-      exchange.serverResponse?.finish(true, trailers)
-      if (transfer.responseMode === 'hold') {
-        return interveneInResponse(this.#session, transfer, 'end').then(() => this.#session.responseOver(transfer))
-      }
-      exchange.response?.finish(true, trailers)
-      return this.#session.responseOver(transfer)
+    return isPromise(passed) ? passed.then(() => this.#over(transfer, trailers)) : this.#over(transfer, trailers)
+  }
+
+  #over(transfer: Transfer, trailers: readonly Field[]): MaybePromise<void> {
+    const { exchange } = transfer
+    exchange.serverResponse?.finish(true, trailers)
+    if (transfer.responseMode === 'hold') {
+      return interveneInResponse(this.#session, transfer, 'end').then(() => this.#session.responseOver(transfer))
     }
-    return isPromise(passed) ? passed.then(over) : over()
+    exchange.response?.finish(true, trailers)
+    return this.#session.responseOver(transfer)
   }
 
   #onOpaque(part: Part, transfer: Transfer | undefined): MaybePromise<void> {

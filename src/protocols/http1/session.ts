@@ -144,7 +144,8 @@ export class Session {
 
   /** Goes on with the requests behind an exchange. */
   #resume(transfer: Transfer): void {
-    if (this.isOver) return
+    // Most exchanges have nobody behind them.
+    if (this.isOver || (!this.#requests.isStalled && this.#clientEnd === undefined)) return
     this.#later(
       () => this.#requests.resumeAfter(transfer),
       () => this.#passClientEnd(),
