@@ -145,11 +145,12 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
    * @param octets - What a {@link HeadParser} is to parse. They are copied where they are few.
    */
   constructor(head: Head | (() => Head) | HeadParser<Head>, octets?: Buffer) {
-    if (typeof head === 'function' || 'parse' in head) this.#parser = head
-    else this.#head = head
-    if (!octets) return
-    keepOctets(octets, this.#kept)
-    this.#headLength = octets.length
+    if (octets) {
+      keepOctets(octets, this.#kept)
+      this.#headLength = octets.length
+    }
+    if (octets || typeof head === 'function') this.#parser = head as (() => Head) | HeadParser<Head>
+    else this.#head = head as Head
   }
 
   protected get head(): Head {

@@ -176,12 +176,20 @@ export class Pump {
 export function writeThrough(writer: Writable | undefined, octets: Uint8Array, pump: Pump | undefined): void {
   if (!writer || octets.length === 0 || writer.destroyed || writer.writableEnded) return
   if (writer.write(octets) || !pump) return
+  const waiting = held.get(writer)
+  // One is enough, however often is written until the writer has room.
+  if (waiting?.has(pump)) return
+  held.set(writer, (waiting ?? new Set()).add(pump))
   pump.hold()
   const release = (): void => {
     writer.off('drain', release)
     writer.off('close', release)
+    held.get(writer)?.delete(pump)
     pump.release()
   }
   writer.on('drain', release)
   writer.on('close', release)
 }
+
+/** The pumps that wait for a writer. */
+const held = new WeakMap<Writable, Set<Pump>>()

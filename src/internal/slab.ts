@@ -5,7 +5,7 @@
  * garbage collector down and leave the memory in holes; so small ones are copied together.
  */
 
-const SLAB_BYTES = 256 * 1024
+const SLAB_BYTES = 64 * 1024
 /** Copying costs less than what it saves up to about here. */
 const MAX_COPIED_BYTES = 4096
 

@@ -6,6 +6,8 @@ import type { Pump } from '../../internal/pump.ts'
 
 /** Octets on their way to one host. */
 export class Outbox {
+  /** The chunk that is being read: when all of it is forwarded, it is written itself. */
+  chunk: Buffer | undefined
   #octets: Buffer[] = []
 
   add(octets: Buffer): void {
@@ -18,22 +20,29 @@ export class Outbox {
    * @param pump - Is held while the writer has enough.
    */
   flush(writer: Writable | undefined, pump: Pump | undefined): void {
-    if (this.#octets.length === 0) return
-    const [only] = this.#octets
-    const octets = only && this.#octets.length === 1 ? only : joinSlices(this.#octets)
+    const slices = this.#octets
+    const [first] = slices
+    if (!first) return
     this.#octets = []
-    writeThrough(writer, octets, pump)
+    writeThrough(writer, slices.length === 1 ? first : joinSlices(slices, this.chunk), pump)
   }
 }
 
-/** Puts slices together; without a copy where they lie side by side, as the parts of one read do. */
-export function joinSlices(slices: readonly Buffer[]): Buffer {
-  const first = slices[0]
+/**
+ * Puts slices together; without a copy where they lie side by side, as the parts of one read do.
+ *
+ * @param chunk - What is returned when the slices are all of it.
+ */
+export function joinSlices(slices: readonly Buffer[], chunk?: Buffer): Buffer {
+  const [first] = slices
   if (!first) return Buffer.alloc(0)
-  let end = first.byteOffset + first.length
-  for (const slice of slices.slice(1)) {
-    if (slice.buffer !== first.buffer || slice.byteOffset !== end) return Buffer.concat(slices)
+  const { buffer, byteOffset } = first
+  let end = byteOffset
+  for (const slice of slices) {
+    if (slice.buffer !== buffer || slice.byteOffset !== end) return Buffer.concat(slices)
     end += slice.length
   }
-  return Buffer.from(first.buffer, first.byteOffset, end - first.byteOffset)
+  const length = end - byteOffset
+  const isWhole = chunk?.buffer === buffer && chunk.byteOffset === byteOffset && chunk.length === length
+  return isWhole ? chunk : Buffer.from(buffer, byteOffset, length)
 }

@@ -45,6 +45,7 @@ export class RequestSide {
 
   /** Takes what has come from the client. */
   data(octets: Buffer): MaybePromise<void> {
+    this.#session.toServer.chunk = octets
     this.#framer.push(octets)
     if (!this.isStalled) return this.#read()
     this.#waitingBytes += octets.length

@@ -30,6 +30,7 @@ export class ResponseSide {
 
   /** Takes what has come from the server. */
   data(octets: Buffer): MaybePromise<void> {
+    this.#session.toClient.chunk = octets
     this.#framer.push(octets)
     return this.#read()
   }

@@ -98,7 +98,7 @@ export class Session {
       this.#clientPump.hold()
       this.#clientPump.start()
       this.#later(
-        () => this.#requests.data(first),
+        () => this.#begin(first),
         () => this.#clientPump.release(),
       )
     })
@@ -152,6 +152,16 @@ export class Session {
     )
   }
 
+  /** Connects the server of a tunnel before a request is whole: it may have something to say to that. */
+  async #begin(first: Buffer): Promise<void> {
+    const { destination, flow } = this.connection
+    if (this.isTunnelled && destination && !flow.mayAnswer(destination)) {
+      // A failure is told to the client in answer to its request, which tries again.
+      await this.#openServer(destination).catch(() => undefined)
+    }
+    await this.#requests.data(first)
+  }
+
   // To the server, and back to the client.
 
   /**
@@ -192,6 +202,8 @@ export class Session {
     let wait: MaybePromise<void> = undefined
     // Taken only now: while the server was being connected, more of it may have come.
     for (const slice of octets ?? transfer.takeHeld()) wait = this.sendToServer(transfer, slice)
+    // A server that has ended may still read, but it will not answer.
+    if (this.#hasServerEnded) this.ledger.abandon('server-closed')
     return wait
   }
 
