@@ -76,6 +76,7 @@ export async function resetSoon(stream: Writable | undefined, raw: Socket): Prom
  * @param raw - A socket that has ended.
  */
 export function hiddenReset(raw: Socket): Error | undefined {
+  if (raw.errored) return raw.errored
   // A boundary: the handle is not in Node's types. Without a descriptor (Windows) the end is taken for what it seems.
   const { _handle: handle } = raw as { readonly _handle?: { readonly fd?: number } | null }
   const fd = handle?.fd

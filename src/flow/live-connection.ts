@@ -157,7 +157,21 @@ export class LiveConnection implements ConnectionFlow {
   }
 
   async dial(destination: Destination): Promise<void> {
-    if (this.#server && isSame(this.#server.destination, destination) && !this.#server.raw.destroyed) return
+    const before = this.#server
+    if (before && isSame(before.destination, destination)) {
+      if (!before.raw.destroyed) return
+      // It was reset before the client had said anything: another one would hide that.
+      if (!this.#isServerShown && before.raw.errored) {
+        this.connection.end('server-reset')
+        this.reset('client')
+        const authority = authorityOf(destination)
+        throw new MitmError('MITM_SERVER_RESET', `The server ${authority} reset the connection before it was used`, {
+          side: 'server',
+          authority,
+          cause: before.raw.errored,
+        })
+      }
+    }
     await this.closeServer()
     const { options, listening } = this.context
     const route = routeOf(destination, options.hosts)
@@ -266,15 +280,31 @@ export class LiveConnection implements ConnectionFlow {
 
   reset(side: Side): void {
     const host = this.connection[side]
-    const raw = side === 'client' ? this.clientSocket : this.#server?.raw
+    const raw = this.#rawOf(side)
     if (!host.mitmManaged || !raw || raw.destroyed || this.#resets.has(raw)) return
     this.#resets.set(raw, resetSoon(host.writer, raw))
   }
 
+  /** Whether a side that seems to have ended was reset. */
+  hasReset(side: Side): boolean {
+    const raw = this.#rawOf(side)
+    const stream = side === 'client' ? this.clientStream : this.serverStream
+    return raw !== undefined && (Boolean(stream?.errored) || hiddenReset(raw) !== undefined)
+  }
+
+  #rawOf(side: Side): Socket | undefined {
+    return side === 'client' ? this.clientSocket : this.#server?.raw
+  }
+
   passEnd(side: Side, end: StreamEnd): boolean {
-    const raw = side === 'client' ? this.clientSocket : this.#server?.raw
+    const raw = this.#rawOf(side)
     const error = end.kind === 'end' && raw ? hiddenReset(raw) : undefined
-    return passEndOn(this.connection, side, error ? { kind: 'error', error } : end)
+    return passEndOn(
+      this.connection,
+      side,
+      error ? { kind: 'error', error } : end,
+      () => !this.signal.aborted && this.hasReset(side),
+    )
   }
 
   watchIdle(onIdle: (error: MitmError) => void): IdleTimer {
@@ -316,8 +346,7 @@ export class LiveConnection implements ConnectionFlow {
     // Together: neither end waits for the other to close.
     await Promise.all([
       ...this.#leaving.map(({ released }) => released),
-      server &&
-        (wasShown || this.#resets.has(server.raw) ? this.#release(serverHost, server.raw) : server.raw.destroy()),
+      server && this.#release(serverHost, server.raw, server.tls),
       this.#release(client, this.clientSocket),
     ])
     if (wasShown) await this.#disconnected('server', serverHost)
@@ -330,7 +359,8 @@ export class LiveConnection implements ConnectionFlow {
     connection.attachFlow(undefined)
   }
 
-  async #release(host: Host, raw: Socket): Promise<void> {
+  /** @param secured - The TLS over `raw`, of a server that was not shown as connected yet. */
+  async #release(host: Host, raw: Socket, secured?: TLSSocket): Promise<void> {
     if (!host.mitmManaged) {
       host.reader?.pause()
       return
@@ -338,7 +368,7 @@ export class LiveConnection implements ConnectionFlow {
     const reset = this.#resets.get(raw)
     if (this.#isClosing) raw.destroy()
     else if (reset) await reset
-    else await closeGracefully(host.writer ?? raw, raw, this.settings.idleTimeoutMs)
+    else await closeGracefully(host.writer ?? secured ?? raw, raw, this.settings.idleTimeoutMs)
   }
 }
 

@@ -76,9 +76,10 @@ export function relay(connection: Connection): Promise<void> {
 /**
  * Does to the other side what happened to this one: a FIN as a FIN, a reset as a reset.
  *
+ * @param hasReset - Tells whether this side turned out to have been reset.
  * @returns Whether the relay is over by that.
  */
-export function passEndOn(connection: Connection, side: Side, end: StreamEnd): boolean {
+export function passEndOn(connection: Connection, side: Side, end: StreamEnd, hasReset: () => boolean): boolean {
   const otherSide = side === 'client' ? 'server' : 'client'
   const other = connection[otherSide]
   if (end.kind === 'error') {
@@ -89,8 +90,12 @@ export function passEndOn(connection: Connection, side: Side, end: StreamEnd): b
   connection.end(`${side}-closed` satisfies ConnectionEndReason)
   if (!other.mitmManaged || !connection[side].mitmManaged) return true
   const { writer } = other
-  // Not at once: Node 20 loses octets that a TLS socket has taken in when it is ended from within its own reading.
-  if (writer && !writer.destroyed && !writer.writableEnded) setImmediate(() => writer.end())
+  // Not at once: Node 20 loses octets that a TLS socket has taken in when it is ended from within its own reading; and a
+  // reset may show only when the socket is written to.
+  setImmediate(() => {
+    if (hasReset()) connection.reset(otherSide)
+    else if (writer && !writer.destroyed && !writer.writableEnded) writer.end()
+  })
   return end.kind === 'closed'
 }
 

@@ -24,7 +24,8 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
   const { connection } = live
   const first = data.length > 0 ? data : await firstOctets(live)
   const isLeaving = first === 'gone' || first === 'ended'
-  if (isLeaving && handshake) demandTrust(connection, handshake)
+  const doubt = isLeaving && handshake ? doubtTrust(connection, handshake) : undefined
+  if (doubt) live.report(doubt)
   if (first === 'gone' || (first === 'ended' && !live.serverStream)) {
     connection.end('client-closed')
     return
@@ -41,19 +42,18 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
 }
 
 /**
- * Node's clients finish a handshake of TLS 1.3 before they look at the certificate, and then just close.
- *
- * @throws {@link MitmError} `MITM_SERVER_CERTIFICATE`, `MITM_CLIENT_TLS_FAILED`, when a client has left so.
+ * The error of a client that does not trust its certificate, as far as that can be told: Node's clients finish a
+ * handshake of TLS 1.3 before they look at the certificate, and then just close.
  */
-function demandTrust(connection: Connection, { fault, hostname, finishedAt }: Handshake): void {
-  if (connection.endReason === 'server-reset') return
+function doubtTrust(connection: Connection, { fault, hostname, finishedAt }: Handshake): MitmError | undefined {
+  if (connection.endReason === 'server-reset') return undefined
   if (fault !== undefined) {
     const text = `Showed the client that the certificate of ${hostname} is bad (${fault}), and it left`
-    throw new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname })
+    return new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname })
   }
-  if (performance.now() - finishedAt > REFUSAL_MS) return
+  if (performance.now() - finishedAt > REFUSAL_MS) return undefined
   const text = `The client that asked for ${hostname} left right after the TLS handshake, without a request; does it trust the mitm's certificate authority?`
-  throw new MitmError('MITM_CLIENT_TLS_FAILED', text, { side: 'client', authority: hostname })
+  return new MitmError('MITM_CLIENT_TLS_FAILED', text, { side: 'client', authority: hostname })
 }
 
 /** Hands the first octets to one protocol after the other until one takes them. */
@@ -214,9 +214,11 @@ async function whoSpeaks(
   const [said, heard] = await Promise.allSettled([fromClient, fromServer])
   const fromThere = heard.status === 'fulfilled' ? heard.value : undefined
   if (server && typeof fromThere === 'object') server.unshift(fromThere)
+  if (isReset(said) || (said.status === 'fulfilled' && said.value === 'end' && live.hasReset('client'))) {
+    return passReset(live, 'client')
+  }
   if (said.status === 'fulfilled' && said.value !== 'timeout') return said.value
-  if (isReset(said)) return passReset(live, 'client')
-  if (isReset(heard)) return passReset(live, 'server')
+  if (isReset(heard) || (fromThere === 'end' && live.hasReset('server'))) return passReset(live, 'server')
   if (signal.aborted) return 'gone'
   return fromThere !== undefined && fromThere !== 'timeout' ? 'server' : 'timeout'
 }

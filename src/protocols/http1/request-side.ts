@@ -76,7 +76,7 @@ export class RequestSide {
   /** Lets all that follows pass as octets. */
   makeOpaque(reason: string): MaybePromise<void> {
     this.#framer.makeOpaque(reason)
-    return this.resume()
+    return this.isStalled ? this.resume() : this.#read()
   }
 
   /** Goes on with what had to wait. */

@@ -124,6 +124,6 @@ export class ResponseSide {
 
   #onOpaque(part: Part, transfer: Transfer | undefined): MaybePromise<void> {
     this.#session.toClient.add(part.octets)
-    return transfer ? this.#session.responseLost(transfer, part.kind === 'opaque' ? part.reason : '') : undefined
+    return this.#session.responseLost(transfer, part.kind === 'opaque' ? part.reason : '')
   }
 }

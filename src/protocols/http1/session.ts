@@ -118,13 +118,16 @@ export class Session {
     return undefined
   }
 
-  /** Notes that a response cannot be framed: then neither its end nor what comes next is known. */
-  responseLost(transfer: Transfer, reason: string): MaybePromise<void> {
+  /** Notes that a response cannot be framed, or is for no request: then nothing that follows can be told apart. */
+  responseLost(transfer: Transfer | undefined, reason: string): MaybePromise<void> {
     // One that breaks off with its server is told of when that is passed on.
     if (this.#hasServerEnded) return undefined
-    this.ledger.answered(transfer)
-    transfer.exchange.opaqueReason = reason
-    this.ledger.end(transfer, 'opaque')
+    if (transfer) {
+      this.ledger.answered(transfer)
+      transfer.exchange.opaqueReason = reason
+      this.ledger.end(transfer, 'opaque')
+    }
+    if (this.isOpaque) return undefined
     this.becomeOpaque()
     return this.#requests.makeOpaque(reason)
   }
