@@ -1,8 +1,9 @@
 /** Conversations in which a proxy once showed: what each side hears is what it hears over a direct connection. */
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import type { Line, Script, Turn } from './testing/conversation.ts'
-import { DOORS } from './testing/doors.ts'
+import { DOORS, enter } from './testing/doors.ts'
 import { Passages } from './testing/passages.ts'
 import type { Touch } from './testing/passages.ts'
 
@@ -91,4 +92,26 @@ describe('as without a proxy', () => {
     const script = { client: fin('end', say('PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\n123456789', 0, [1])), server }
     for (let round = 0; round < 10; round++) expect((await passages.proxied(door, script)).client.end).toBe('reset')
   })
+
+  it.each(DOORS)(
+    'a side that sends without end is stopped when the other has closed, through the door %s',
+    async (door) => {
+      for (const pouring of ['client', 'server'] as const) {
+        const { origin, mitm } = passages.behind(door)
+        const accepted = origin.accept()
+        const ends = { client: await enter(door, mitm.port, passages.authority), server: await accepted }
+        ends.client.stream.write('PUT / HTTP/1.1\r\nHost: origin.test\r\nContent-Length: 1000000000\r\n\r\n')
+        ends.server.stream.write('HTTP/1.1 200 OK\r\n\r\n')
+        const { stream, raw } = ends[pouring]
+        const other = ends[pouring === 'client' ? 'server' : 'client']
+        const isStopped = new Promise<void>((resolve) => void raw.once('close', () => resolve()))
+        stream.on('error', () => undefined).resume()
+        const pour = setInterval(() => stream.writable && stream.write(Buffer.alloc(1000)), 1)
+        await once(other.stream, 'data')
+        other.raw.destroy()
+        await isStopped
+        clearInterval(pour)
+      }
+    },
+  )
 })

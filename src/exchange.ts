@@ -1,6 +1,7 @@
 /** One HTTP request with its response, or the reason there was none: the same words for every version of HTTP. */
 import type { Connection } from './connection.ts'
 import { MitmError } from './errors.ts'
+import { ExchangeTimings } from './exchange-timings.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
 import { keepBehind, keepOctets } from './internal/slab.ts'
 import type { Kept } from './internal/slab.ts'
@@ -47,49 +48,6 @@ export type ExchangeEndReason =
   | 'mitm-closed'
   /** See `exchange.error`. */
   | 'failed'
-
-/**
- * Moments of an exchange, in milliseconds since its start (`startedAt`), to the microsecond; undefined before they come.
- */
-export class ExchangeTimings {
-  // Whole microseconds: small integers take no memory of their own, and every exchange is kept.
-  #requestEndUs = NEVER
-  #responseStartUs = NEVER
-  #endUs = NEVER
-
-  /** When the last octet of the request had come. */
-  get requestEndMs(): number | undefined {
-    return toMs(this.#requestEndUs)
-  }
-
-  set requestEndMs(value: number) {
-    this.#requestEndUs = Math.round(value * 1000)
-  }
-
-  /** When the head of the final response had come. */
-  get responseStartMs(): number | undefined {
-    return toMs(this.#responseStartUs)
-  }
-
-  set responseStartMs(value: number) {
-    this.#responseStartUs = Math.round(value * 1000)
-  }
-
-  /** When the exchange was over. */
-  get endMs(): number | undefined {
-    return toMs(this.#endUs)
-  }
-
-  set endMs(value: number) {
-    this.#endUs = Math.round(value * 1000)
-  }
-}
-
-const NEVER = -1
-
-function toMs(us: number): number | undefined {
-  return us === NEVER ? undefined : us / 1000
-}
 
 /** Parses a head that was kept as octets, when somebody looks. */
 export interface HeadParser<Head> {

@@ -161,14 +161,14 @@ export class LiveConnection implements ConnectionFlow {
     if (before && isSame(before.destination, destination)) {
       if (!before.raw.destroyed) return
       // It was reset before the client had said anything: another one would hide that.
-      if (!this.#isServerShown && before.raw.errored) {
+      if (!this.#isServerShown) {
         this.connection.end('server-reset')
         this.reset('client')
         const authority = authorityOf(destination)
         throw new MitmError('MITM_SERVER_RESET', `The server ${authority} reset the connection before it was used`, {
           side: 'server',
           authority,
-          cause: before.raw.errored,
+          cause: (before.tls ?? before.raw).errored ?? undefined,
         })
       }
     }

@@ -11,7 +11,7 @@ import { isMitmError } from '../../errors.ts'
 import type { MitmError, Side } from '../../errors.ts'
 import type { ExchangeEndReason } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
-import { isPromise } from '../../internal/maybe-promise.ts'
+import { isPromise, runStep } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
@@ -298,9 +298,10 @@ export class Session {
     if (transfer.serverResponds) transfer.isResponseOver = true
     else this.ledger.answered(transfer)
     if (transfer.isRequestOver) this.ledger.end(transfer, 'complete')
-    if (!transfer.closesClient) return
-    this.connection.end('server-closed')
-    this.fail()
+    if (transfer.closesClient) {
+      this.connection.end('server-closed')
+      this.fail()
+    }
   }
 
   /** Cuts the connection to the client. */
@@ -386,20 +387,14 @@ export class Session {
   }
 
   #reasonOfEnd(error: unknown): ExchangeEndReason {
-    const { endReason } = this.connection
+    const { endReason = 'client-closed' } = this.connection
     if (endReason === 'idle-timeout' || endReason === 'mitm-closed') return endReason
     if (error !== undefined) return 'failed'
-    return endReason === undefined || endReason === 'handed-over' ? 'client-closed' : endReason
+    return endReason === 'handed-over' ? 'client-closed' : endReason
   }
 
-  /** Runs a step that may have to wait, and what comes after it; what they fail with ends the connection. */
-  #later(step: () => MaybePromise<void>, after: () => void = () => undefined): void {
-    try {
-      const wait = step()
-      if (isPromise(wait)) void wait.then(after).catch((error: unknown) => this.fail(error))
-      else after()
-    } catch (error) {
-      this.fail(error)
-    }
+  /** Runs a step, and what comes after it; what they fail with ends the connection. */
+  #later(step: () => MaybePromise<void>, after?: () => void): void {
+    runStep(step, after, (error) => this.fail(error))
   }
 }
