@@ -81,9 +81,11 @@ describe('as without a proxy', () => {
     it.each(DOORS)('through the door %s', async (door) => {
       const direct = await passages.direct(door, script)
       const proxied = await passages.proxied(door, script, touch)
+      expect(proxied.isOver).toBe(true)
       if (script.client.ending === 'fin' && script.server.ending === 'fin') expect(proxied).toEqual(direct)
       // Octets that are under way when a connection is reset may be lost.
-      else expect([proxied.client.end, proxied.server.end].toSorted()).toEqual(['deaf', 'reset'])
+      if (direct.client.end === 'reset') expect(proxied.client.end).toBe('reset')
+      if (direct.server.end === 'reset') expect(proxied.server.end).toBe('reset')
     })
   })
 

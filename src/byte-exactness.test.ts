@@ -35,6 +35,10 @@ function isPrefix(heard: Heard, whole: Heard): boolean {
   return whole.octets.startsWith(heard.octets) || heard.octets.startsWith(whole.octets)
 }
 
+function hasSpoken({ client, server }: Script): boolean {
+  return [client, server].every(({ ending, turns }) => ending !== 'reset' || turns.some(({ octets }) => octets !== ''))
+}
+
 describe.each(DOORS)('through the door %s', (door) => {
   it.each([
     ['a relay', scripts(), touches('nothing', 'other-rules', 'possible-answer', 'hooks', 'async-hooks')],
@@ -59,6 +63,8 @@ describe.each(DOORS)('through the door %s', (door) => {
       const ways = touches('nothing', 'other-rules', 'hooks', 'async-hooks', 'rule-transforms')
       await fc.assert(
         fc.asyncProperty(scripts({ ends: 'reset', isPipelined: false }), ways, async (script, touch) => {
+          // Behind a TLS handshake alone a reset is lost: OpenSSL's own writes meet it, and tell nobody.
+          fc.pre(!isSecure(door) || hasSpoken(script))
           const direct = await passages.direct(door, script)
           const proxied = await passages.proxied(door, script, touch)
           expect(proxied.isOver).toBe(true)

@@ -4,8 +4,8 @@ import { errorText, MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
 import { IdleTimer } from '../internal/idle-timer.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
-import type { MaybePromise } from '../internal/maybe-promise.ts'
 import { Pump, writeThrough } from '../internal/pump.ts'
+import type { PumpHandlers } from '../internal/pump.ts'
 
 /**
  * Relays until both sides have ended, one was reset, or nothing has passed for too long. A half-close is passed on, and
@@ -48,11 +48,7 @@ export function relay(connection: Connection): Promise<void> {
       else reject(error instanceof Error ? error : new Error(errorText(error)))
     }
 
-    function handlers(side: Side): {
-      data: (chunk: Buffer) => MaybePromise<void>
-      end: (end: StreamEnd) => void
-      failed: typeof finish
-    } {
+    function handlers(side: Side): PumpHandlers {
       const other = side === 'client' ? server : client
       return {
         data: (chunk) => {
@@ -66,6 +62,10 @@ export function relay(connection: Connection): Promise<void> {
           const done = connection.flow.passEnd(side, end)
           hasEnded[side] = true
           if (done || (hasEnded.client && hasEnded.server)) finish()
+        },
+        lost: (error) => {
+          connection.flow.passEnd(side, { kind: 'error', error })
+          finish()
         },
         failed: finish,
       }

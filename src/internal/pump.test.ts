@@ -33,6 +33,9 @@ function noting(
         log.push(end.kind === 'error' ? `error ${end.error.message}` : end.kind)
         over.emit('over')
       },
+      lost: (error) => {
+        log.push(`lost: ${error.message}`)
+      },
       failed: (error) => {
         log.push(`failed ${String(error)}`)
         over.emit('over')
@@ -330,13 +333,27 @@ describe('Pump', () => {
     expect(pump.takeQueued()).toEqual([])
   })
 
-  it('leaves no listener after an end', async () => {
+  it('after an end tells of an error that comes later, and leaves no listener when it is stopped', async () => {
+    const reader = source()
+    const before = listenerCounts(reader)
+    const { pump, log, isOver } = noting(reader)
+    pump.start()
+    reader.push(null)
+    await isOver
+    reader.emit('error', new Error('EPIPE'))
+    expect(log.at(-1)).toBe('lost: EPIPE')
+    pump.stop()
+    expect(listenerCounts(reader)).toEqual(before)
+  })
+
+  it('leaves no listener after an end and a stop', async () => {
     const reader = source()
     const before = listenerCounts(reader)
     const { pump, isOver } = noting(reader)
     pump.start()
     reader.push(null)
     await isOver
+    pump.stop()
     expect(listenerCounts(reader)).toEqual(before)
   })
 })

@@ -20,6 +20,8 @@ export interface PumpHandlers {
   data(chunk: Buffer): MaybePromise<void>
   /** Called once, after the last chunk has been handled. */
   end(end: PumpEnd): void
+  /** Called when a stream that had ended turns out to be broken: what is written to it arrives nowhere. */
+  lost(error: Error): void
   /** Called when `data` threw or rejected; nothing more is read. */
   failed(error: unknown): void
 }
@@ -61,6 +63,7 @@ export class Pump {
 
   /** Stops reading for good, and leaves the stream paused with no listener of this pump. */
   stop(): void {
+    this.#reader.off('error', this.#onLost)
     if (this.#isOver) return
     this.#isOver = true
     this.#reader.off('data', this.#onData)
@@ -108,6 +111,11 @@ export class Pump {
     this.#over({ kind: 'error', error })
   }
 
+  readonly #onLost = (error: Error): void => {
+    this.#reader.off('error', this.#onLost)
+    this.#handlers.lost(error)
+  }
+
   readonly #onClose = (): void => {
     this.#over({ kind: 'closed' })
   }
@@ -131,6 +139,8 @@ export class Pump {
     }
     if (this.#end && !this.#isOver && this.#queue.length === 0) {
       this.stop()
+      // It may still be written to, and break by that.
+      if (this.#end.kind === 'end') this.#reader.on('error', this.#onLost)
       this.#handlers.end(this.#end)
     }
   }

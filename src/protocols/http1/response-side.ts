@@ -82,6 +82,7 @@ export class ResponseSide {
     const response = new HttpResponse(responseParser, octets)
     transfer.status = facts.status
     transfer.closesClient = facts.isCloseDelimited || !facts.keepsAlive
+    if (facts.isCloseDelimited) this.#session.nothingFollows(transfer)
     if (transfer.plan?.rewriteResponse?.length && facts.status !== 101) {
       transfer.exchange.serverResponse = response
       return interveneInResponse(this.#session, transfer, 'head')

@@ -16,7 +16,6 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
 import type { DataTransform } from '../../middleware.ts'
-import { isSameDestination } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
 import type { Part } from './framer.ts'
 import { transformData, writeAnswer } from './intervention.ts'
@@ -25,6 +24,7 @@ import { errorResponse, statusFor } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import { RequestSide } from './request-side.ts'
 import { ResponseSide } from './response-side.ts'
+import { ServerLink } from './server-link.ts'
 import type { Lane, Transfer } from './transfer.ts'
 
 /** A part of one kind. */
@@ -49,16 +49,12 @@ export class Session {
   readonly #requests: RequestSide
   #responses: ResponseSide
   readonly #clientPump: Pump
-  #serverPump: Pump | undefined
-  /** Where the open server is for; undefined while there is none. */
-  #serverFor: Destination | undefined
-  #serverAddress = ''
+  readonly #server = new ServerLink()
   /** Became another protocol by its response. */
   #upgraded: Transfer | undefined
   /** Whether the client expects the connection to end with the server's. */
   #closesClient = false
   #clientEnd: StreamEnd | undefined
-  #hasServerEnded = false
   #idle: IdleTimer | undefined
   #settle: ((error?: unknown) => void) | undefined
 
@@ -121,7 +117,7 @@ export class Session {
   /** Notes that a response cannot be framed, or is for no request: then nothing that follows can be told apart. */
   responseLost(transfer: Transfer | undefined, reason: string): MaybePromise<void> {
     // One that breaks off with its server is told of when that is passed on.
-    if (this.#hasServerEnded) return undefined
+    if (this.#server.hasEnded) return undefined
     if (transfer) {
       this.ledger.answered(transfer)
       transfer.exchange.opaqueReason = reason
@@ -132,6 +128,12 @@ export class Session {
     return this.#requests.makeOpaque(reason)
   }
 
+  /** Notes that what comes behind a request can have no response: it waits for nothing any more. */
+  nothingFollows(transfer: Transfer): void {
+    if (!transfer.isExclusive || !transfer.isRequestOver) return
+    this.#later(() => this.#requests.makeOpaque('behind a response that ends with the connection'))
+  }
+
   /** Notes that what passes is not framed any more. */
   becomeOpaque(): void {
     if (this.isOpaque) return
@@ -139,7 +141,7 @@ export class Session {
     this.connection.layers.push('opaque')
   }
 
-  /** Lets an exchange be one among others again: nobody wants anything of it. */
+  /** Lets an exchange be one among others again. */
   release(transfer: Transfer): void {
     transfer.isExclusive = false
     if (!transfer.isAlone) this.#resume(transfer)
@@ -178,7 +180,7 @@ export class Session {
     octets?: readonly Buffer[],
     destination: Destination = transfer.destination,
   ): MaybePromise<void> {
-    if (this.#serverFor && isSameDestination(this.#serverFor, destination)) return this.#send(transfer, octets)
+    if (this.#server.leadsTo(destination)) return this.#send(transfer, octets)
     return this.#forwardElsewhere(transfer, octets, destination)
   }
 
@@ -201,12 +203,12 @@ export class Session {
 
   #send(transfer: Transfer, octets: readonly Buffer[] | undefined): MaybePromise<void> {
     if (transfer.requestMode === 'hold') transfer.requestMode = 'forward'
-    this.ledger.sent(transfer, this.#serverAddress)
+    this.ledger.sent(transfer, this.#server.address)
     let wait: MaybePromise<void> = undefined
     // Taken only now: while the server was being connected, more of it may have come.
     for (const slice of octets ?? transfer.takeHeld()) wait = this.sendToServer(transfer, slice)
     // A server that has ended may still read, but it will not answer.
-    if (this.#hasServerEnded) this.ledger.abandon('server-closed')
+    if (this.#server.hasEnded) this.ledger.abandon('server-closed')
     return wait
   }
 
@@ -232,34 +234,23 @@ export class Session {
     const send = (): void => {
       for (const slice of octets) this.toServer.add(slice)
     }
-    if (this.#serverFor || !destination) return send()
+    if (this.#server.destination || !destination) return send()
     return this.#openServer(destination).then(send)
   }
 
   async #openServer(destination: Destination): Promise<void> {
     const { connection } = this
-    if (this.#serverFor) this.#dropServer()
+    this.#server.drop()
     await connection.open(destination)
-    const { reader } = connection.server
-    if (!reader || this.isOver) return
-    this.#serverFor = destination
-    this.#serverAddress = connection.server.toString()
-    this.#hasServerEnded = false
+    if (this.isOver) return
     this.#responses = new ResponseSide(this)
-    this.#serverPump = new Pump(reader, this.#handlers('server'), this.#bufferSize)
-    this.#serverPump.start()
-  }
-
-  #dropServer(): void {
-    this.#serverPump?.stop()
-    this.#serverPump = undefined
-    this.#serverFor = undefined
+    this.#server.attach(connection, destination, this.#handlers('server'), this.#bufferSize)
   }
 
   /** Writes what has been collected for either side. */
   flush(): void {
     this.toServer.flush(this.connection.server.writer, this.#clientPump)
-    this.toClient.flush(this.connection.client.writer, this.#serverPump)
+    this.toClient.flush(this.connection.client.writer, this.#server.pump)
   }
 
   /** Reads nothing more from the client for now; or does again. */
@@ -326,6 +317,10 @@ export class Session {
         return isPromise(octets) ? octets.then(pass) : pass(octets)
       },
       end: (end) => this.#later(() => (isClient ? this.#onClientEnd(end) : this.#onServerEnd(end))),
+      lost: (error) => {
+        connection.flow.passEnd(side, { kind: 'error', error })
+        this.fail()
+      },
       failed: (error) => this.fail(error),
     }
   }
@@ -347,14 +342,16 @@ export class Session {
     // A request that is held must go out first; an answer of our own must come back.
     if (this.ledger.isIntercepting) return
     const isDone =
-      this.#serverFor && !this.#hasServerEnded ? this.connection.flow.passEnd('client', this.#clientEnd) : true
+      this.#server.destination && !this.#server.hasEnded
+        ? this.connection.flow.passEnd('client', this.#clientEnd)
+        : true
     if (!isDone) return
     this.connection.end('client-closed')
     this.fail()
   }
 
   #onServerEnd(end: StreamEnd): MaybePromise<void> {
-    this.#hasServerEnded = true
+    this.#server.hasEnded = true
     const passed = end.kind === 'end' ? this.#responses.end() : undefined
     return isPromise(passed) ? passed.then(() => this.#serverOver(end)) : this.#serverOver(end)
   }
@@ -363,11 +360,11 @@ export class Session {
     if (this.isOver) return undefined
     const { flow, destination, client } = this.connection
     const unanswered = this.ledger.abandon(end.kind === 'error' ? 'server-reset' : 'server-closed')
-    const isOwn = this.isTunnelled && (!this.#serverFor || isSameDestination(this.#serverFor, destination))
+    const isOwn = this.isTunnelled && (!this.#server.destination || this.#server.leadsTo(destination))
     const isLost = unanswered > 0 || this.isOpaque || end.kind === 'error'
     // A proxy client may go on to other hosts: a server that ends between two exchanges is none of its business.
     if (!isOwn && !isLost && this.#clientEnd === undefined) {
-      this.#dropServer()
+      this.#server.drop()
       if (this.#closesClient) client.writer?.end()
       return flow.closeServer()
     }
@@ -381,7 +378,7 @@ export class Session {
     this.isOver = true
     this.#idle?.stop()
     this.#clientPump.stop()
-    this.#serverPump?.stop()
+    this.#server.pump?.stop()
     this.ledger.endAll(this.#reasonOfEnd(error), isMitmError(error) ? error : undefined, this.#upgraded)
     this.#settle?.(error)
   }
