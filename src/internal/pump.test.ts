@@ -318,7 +318,7 @@ describe('Pump', () => {
     expect(String(reader.read())).toBe('two')
   })
 
-  it('stopped while a handler is pending, it calls nobody any more', async () => {
+  it('stopped while a handler is pending, it calls nobody any more, and puts back what it has not handed on', async () => {
     const reader = source()
     const gate = deferred()
     const { pump, log } = noting(reader, () => gate.promise, 4)
@@ -329,8 +329,7 @@ describe('Pump', () => {
     gate.reject(new Error('late'))
     await nextTurn()
     expect(log).toEqual(['abcd'])
-    expect(pump.takeQueued().map(String)).toEqual(['efgh'])
-    expect(pump.takeQueued()).toEqual([])
+    expect(String(reader.read())).toBe('efgh')
   })
 
   it('after an end tells of an error that comes later, and leaves no listener when it is stopped', async () => {

@@ -61,7 +61,10 @@ export class Pump {
     else if (this.#holds === 0) reader.resume()
   }
 
-  /** Stops reading for good, and leaves the stream paused with no listener of this pump. */
+  /**
+   * Stops reading for good, and leaves the stream paused with no listener of this pump. What was read and not handed on
+   * is put back, for whoever reads the stream next.
+   */
   stop(): void {
     this.#reader.off('error', this.#onLost)
     if (this.#isOver) return
@@ -71,6 +74,9 @@ export class Pump {
     this.#reader.off('error', this.#onError)
     this.#reader.off('close', this.#onClose)
     this.#reader.pause()
+    const unread = this.#queue.splice(0)
+    const { readableEnded, destroyed } = this.#reader
+    if (unread.length > 0 && !readableEnded && !destroyed) this.#reader.unshift(Buffer.concat(unread))
   }
 
   /** Stops reading until as many {@link Pump.release} have come as there were holds. */
@@ -83,11 +89,6 @@ export class Pump {
     if (--this.#holds > 0 || this.#isOver) return
     this.#drain()
     if (this.#holds === 0 && !this.#isBusy && !this.#end) this.#reader.resume()
-  }
-
-  /** Takes the chunks that were read and not handed on yet. */
-  takeQueued(): Buffer[] {
-    return this.#queue.splice(0)
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -1,5 +1,5 @@
 /** Plays one script twice: over a direct connection, and through a mitm that must not show. */
-import { withDeadline } from '../internal/deadline.ts'
+import { withDeadline } from './deadline.ts'
 import type { Middleware } from '../middleware.ts'
 import { looksLikeRequest } from '../protocols/http1/head.ts'
 import { startMitm } from '../test-mitm.ts'

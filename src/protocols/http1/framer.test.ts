@@ -139,7 +139,6 @@ describe('Framer of requests', () => {
     expect(framer.read()).toBeUndefined()
     framer.push(octets('c'))
     expect(framer.read()).toMatchObject({ kind: 'body', content: [octets('c')] })
-    expect(framer.isInsideMessage).toBe(true)
   })
 
   it.each([
@@ -231,7 +230,6 @@ describe('Framer of requests', () => {
       const framer = new Framer({ kind: 'request', maxHeadBytes: 1000 })
       framer.push(octets(text))
       expect(framer.read()).toMatchObject({ kind: 'opaque', octets: octets(text), reason: 'not a request line' })
-      expect(framer.isInsideMessage).toBe(false)
     },
   )
 
@@ -337,8 +335,8 @@ describe('Framer between reads', () => {
 
   it('knows where it stands', () => {
     const framer = new Framer({ kind: 'request', maxHeadBytes: 1000 })
-    const places: string[] = []
-    const look = (): void => void places.push(`${framer.isBetweenMessages} ${framer.isInsideMessage}`)
+    const places: boolean[] = []
+    const look = (): void => void places.push(framer.isBetweenMessages)
     look()
     framer.push(octets('\r\n'))
     look()
@@ -351,21 +349,7 @@ describe('Framer between reads', () => {
     look()
     framer.read()
     look()
-    expect(places).toEqual(['true false', 'false false', 'false true', 'false true', 'false true', 'true false'])
-  })
-
-  it('gives back all that was not read out, and goes on with none', () => {
-    const framer = new Framer({ kind: 'request', maxHeadBytes: 1000 })
-    expect(framer.takeBuffered()).toHaveLength(0)
-    framer.push(octets('GET / HTTP/1.1\r\n\r\nrest'))
-    framer.read()
-    framer.read()
-    framer.push(octets(' and'))
-    framer.push(octets(' more'))
-    expect(framer.takeBuffered().toString()).toBe('rest and more')
-    expect(framer.isBetweenMessages).toBe(true)
-    framer.push(octets('GET /b HTTP/1.1\r\n\r\n'))
-    expect(framer.read()).toMatchObject({ kind: 'head', facts: { target: '/b' } })
+    expect(places).toEqual([true, false, false, false, false, true])
   })
 })
 

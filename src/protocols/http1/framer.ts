@@ -65,7 +65,6 @@ export class Framer {
   #at = 0
   readonly #queue: Buffer[] = []
   #hasEnded = false
-  #isInside = false
   /** How many octets after `#at` are known to have no blank line in them. */
   #searched = 0
   /** Octets of the body that are still to come, where its length is known. */
@@ -136,23 +135,6 @@ export class Framer {
     return this.#state === 'head' && !this.#hasOctets
   }
 
-  /**
-   * Whether octets of a message were seen whose `end` has not been read. Stays true for a message that broke off; empty
-   * lines before a request line are not octets of one.
-   */
-  get isInsideMessage(): boolean {
-    if (this.#isInside || this.#state !== 'head') return this.#isInside
-    if (this.#headStart() < this.#octets.length) return true
-    return this.#queue.some((octets) => skipEmptyLines(octets, 0) < octets.length)
-  }
-
-  /** Takes all octets that are not read out yet; the framer stays in the state it is in, with none. */
-  takeBuffered(): Buffer {
-    this.#searched = 0
-    const octets = this.#take(this.#octets.length)
-    return this.#queue.length === 0 ? octets : Buffer.concat([octets, ...this.#queue.splice(0)])
-  }
-
   get #hasOctets(): boolean {
     return this.#at < this.#octets.length || this.#queue.length > 0
   }
@@ -202,7 +184,6 @@ export class Framer {
   /** Takes the state that follows a head. */
   #enter(octets: Buffer, facts: HeadFacts, method: string): Part {
     if (facts.status >= 100 && facts.status < 200 && facts.status !== 101) return { kind: 'head', octets, facts }
-    this.#isInside = true
     if (facts.status === 101) this.#opaqueAfterEnd = 'upgrade'
     else if (isTunnel(facts.status, method)) this.#opaqueAfterEnd = 'tunnel'
     if (!facts.hasBody) this.#state = 'end'
@@ -258,7 +239,6 @@ export class Framer {
   /** Sets all behind the end of a message to be read as the next one. */
   #finish(end: Part): Part {
     this.#state = 'head'
-    this.#isInside = false
     this.#searched = 0
     if (this.#opaqueAfterEnd) this.makeOpaque(this.#opaqueAfterEnd)
     return end
