@@ -109,7 +109,9 @@ describe('as without a proxy', () => {
         const isStopped = new Promise<void>((resolve) => void raw.once('close', () => resolve()))
         stream.on('error', () => undefined).resume()
         const pour = setInterval(() => stream.writable && stream.write(Buffer.alloc(1000)), 1)
-        await once(other.stream, 'data')
+        const heard = once(other.stream, 'data')
+        other.stream.resume()
+        await heard
         other.raw.destroy()
         await isStopped
         clearInterval(pour)

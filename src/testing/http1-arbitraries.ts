@@ -203,7 +203,7 @@ export const validRequest: fc.Arbitrary<ValidRequest> = fc
   })
 
 /** Heads of `1xx` responses. */
-export const interim: fc.Arbitrary<string> = fc
+const interim: fc.Arbitrary<string> = fc
   .tuple(fc.constantFrom('100 Continue', '102 Processing', '103 Early Hints', '199 '), fields, lineEnd)
   .map(([status, lines, end]) => head([`HTTP/1.1 ${status}`, ...lines], end))
 

@@ -17,7 +17,7 @@ export interface ChunkScan {
 }
 
 /** Longest chunk line, in octets. */
-export const maxChunkLineBytes: number = 16_384
+const maxChunkLineBytes: number = 16_384
 
 const incomplete = -1
 const malformed = -2

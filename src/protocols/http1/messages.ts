@@ -15,7 +15,7 @@ import { withBodyLength, writeRequestHead, writeResponseHead } from './write.ts'
 export const CONTINUE: Buffer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
 /** The field in which an answer of the mitm itself carries the code of its error. */
-export const ERROR_FIELD = 'x-playwright-mitm-error'
+const ERROR_FIELD = 'x-playwright-mitm-error'
 
 /**
  * Where a request outside of tunnels is for, by its target or its Host field.

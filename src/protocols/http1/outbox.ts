@@ -33,7 +33,7 @@ export class Outbox {
  *
  * @param chunk - What is returned when the slices are all of it.
  */
-export function joinSlices(slices: readonly Buffer[], chunk?: Buffer): Buffer {
+function joinSlices(slices: readonly Buffer[], chunk?: Buffer): Buffer {
   const [first] = slices
   if (!first) return Buffer.alloc(0)
   const { buffer, byteOffset } = first

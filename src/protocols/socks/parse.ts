@@ -35,7 +35,7 @@ export interface SocksGreeting {
 export const AUTH_METHODS = { none: 0x00, userPassword: 0x02, noneAcceptable: 0xff } as const
 
 /** Most octets of a SOCKS4 user id, and of a SOCKS4a host name; the protocol itself sets no limit. */
-export const MAX_SOCKS4_TEXT = 255
+const MAX_SOCKS4_TEXT = 255
 
 /** A SOCKS message that cannot be read or obeyed, with the code that tells the client why. */
 export class SocksError extends MitmError {
