@@ -59,6 +59,13 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  * @internal
  */
 export function timeoutOf(context: MatcherContext, options: MatcherOptions, matcher: string): number {
+  const unknown = typeof options === 'object' ? Object.keys(options).find((key) => key !== 'timeout') : String(options)
+  if (unknown !== undefined) {
+    throw new MitmError(
+      'MITM_INVALID_OPTION',
+      `Cannot use option ${JSON.stringify(unknown)} in ${matcher}(): expected { timeout } in milliseconds`,
+    )
+  }
   const timeout = options.timeout ?? context.timeout ?? 5000
   if (typeof timeout !== 'number' || !(timeout >= 0)) {
     throw new MitmError(

@@ -47,6 +47,11 @@ describe('toHaveRequested()', () => {
     await expect(mitm).toHaveRequested(CHARGE)
   })
 
+  it('refuses options that it does not have', async () => {
+    const options: object = { timout: 3 }
+    await expect(expect(mitm).toHaveRequested(CHARGE, options)).rejects.toThrow('"timout"')
+  })
+
   it('waits for the request, and passes as soon as its head has come', async () => {
     const matcher = expect(mitm).toHaveRequested(CHARGE)
     mitm.request('GET', 'https://pay.test/charge')

@@ -204,6 +204,8 @@ describe('options', () => {
     ['hosts', 'a'],
     ['upstream', { proxy: 'ftp://corp' }],
     ['upstream', { certs: [] }],
+    ['upstream', { ca: 'no certificate' }],
+    ['hosts', { 'http://shop.test': '127.0.0.1:1' }],
     ['maxBodyBytes', Number.NaN],
     ['maxHeadBytes', 1],
     ['idleTimeoutMs', 0],

@@ -82,6 +82,8 @@ export interface ResolvedOptions<Authority extends LeafIssuer = LeafIssuer> {
   readonly onError: ((error: MitmError) => void) | undefined
 }
 
+/** A name, perhaps `*.` before it or a port behind it; an IPv6 address with or without brackets. */
+const HOST_KEY = /^(?:\*\.)?[^\s/*@]+$/
 const LOOPBACK = /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/
 /** What Node's timers can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -117,11 +119,10 @@ const CHECKS: { readonly [Key in keyof Required<MitmOptions>]: (value: unknown) 
 export function resolveOptions<Authority extends LeafIssuer>(
   options: MitmOptions<Authority> = {},
 ): ResolvedOptions<Authority> {
-  if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
+  demandKnown(options, Object.keys(CHECKS))
   for (const [key, value] of Object.entries(options)) {
-    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof MitmOptions] : undefined
-    if (!check) throw invalidOption(key, value, `one of ${Object.keys(CHECKS).join(', ')}`, 'is not an option')
-    const expected = value === undefined ? undefined : check(value)
+    // A boundary: the line before has seen to that.
+    const expected = value === undefined ? undefined : CHECKS[key as keyof MitmOptions](value)
     if (expected) throw invalidOption(key, value, expected)
   }
   return {
@@ -140,6 +141,20 @@ export function resolveOptions<Authority extends LeafIssuer>(
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
     onError: options.onError,
+  }
+}
+
+/**
+ * Refuses options that do not exist.
+ *
+ * @throws {@link MitmError} `MITM_INVALID_OPTION`, also when `options` are no object.
+ */
+export function demandKnown(options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue
+    const value: unknown = Reflect.get(options, key)
+    throw invalidOption(key, value, `one of ${known.join(', ')}`, 'is not an option')
   }
 }
 
@@ -179,11 +194,12 @@ function arrayOf(value: unknown, methods: readonly string[], expected: string): 
 }
 
 function checkHosts(value: unknown): string | undefined {
-  const expected = "an object of names to 'host', 'host:port' or a URL"
+  const expected = "an object of 'name', 'name:port' or '*.suffix' to 'host', 'host:port' or a URL"
   if (typeof value !== 'object' || value === null) return expected
-  return Object.values(value).every((target) => typeof target === 'string' && parseHostTarget(target))
-    ? undefined
-    : expected
+  const isMeant = Object.entries(value).every(
+    ([name, target]) => HOST_KEY.test(name) && typeof target === 'string' && parseHostTarget(target) !== undefined,
+  )
+  return isMeant ? undefined : expected
 }
 
 function checkUpstream(value: unknown): string | undefined {
@@ -191,12 +207,20 @@ function checkUpstream(value: unknown): string | undefined {
   const known = ['ca', 'rejectUnauthorized', 'proxy', 'noProxy']
   const unknown = Object.keys(value).find((key) => !known.includes(key))
   if (unknown !== undefined) return `an object with ${known.join(', ')}, not ${unknown}`
-  const { rejectUnauthorized, proxy, noProxy } = value as UpstreamOptions
+  const { ca, rejectUnauthorized, proxy, noProxy } = value as UpstreamOptions
+  if (ca !== undefined && ![ca].flat().every(isCertificate)) return 'certificates in PEM as ca'
   if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== 'boolean')
     return 'true or false as rejectUnauthorized'
   if (proxy !== undefined && !isProxyUrl(proxy)) return "an 'http://' or 'socks5://' URL as proxy"
   if (noProxy !== undefined && !Array.isArray(noProxy)) return 'an array of hosts as noProxy'
   return undefined
+}
+
+function isCertificate(value: unknown): boolean {
+  return (
+    (typeof value === 'string' || Buffer.isBuffer(value)) &&
+    /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(String(value))
+  )
 }
 
 function isProxyUrl(value: unknown): boolean {

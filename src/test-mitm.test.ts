@@ -89,6 +89,13 @@ describe('waitForRequest() and waitForResponse()', () => {
     await expect(waiting).rejects.toThrow(/POST \*\*\/charge.*none in 20 ms; 1 other requests came/)
   })
 
+  it('refuse options that they do not have, such as Playwright\'s "timeout"', async () => {
+    await using mitm = await startMitm()
+    const options: object = { timeout: 200 }
+    await expect(mitm.waitForRequest('**', options)).rejects.toThrow('"timeout"')
+    await expect(mitm.waitForIdle(options)).rejects.toThrow('MITM_INVALID_OPTION')
+  })
+
   it('give up when the mitm is closed, or by a signal', async () => {
     const mitm = await startMitm()
     const controller = new AbortController()

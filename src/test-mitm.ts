@@ -12,6 +12,7 @@ import { recorder } from './middleware/recorder.ts'
 import type { Recorder } from './middleware/recorder.ts'
 import { Mitm } from './mitm.ts'
 import type { MitmAuthority } from './mitm.ts'
+import { demandKnown, invalidOption } from './options.ts'
 import type { MitmOptions } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
@@ -73,6 +74,7 @@ export class TestMitm extends Mitm {
   #agent: Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> | undefined
 
   constructor(options: MitmOptions<MitmAuthority> = {}) {
+    if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
     const errors: MitmError[] = []
     const { maxBodyBytes } = options
     const records = recorder({ maxBodyBytes })
@@ -137,7 +139,8 @@ export class TestMitm extends Mitm {
    * Waits for a request that matches. One that has passed already counts.
    *
    * @returns Its exchange, perhaps without a response yet.
-   * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when the mitm is closed first; `MITM_INVALID_FILTER`.
+   * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when the mitm is closed first; `MITM_INVALID_FILTER`,
+   *   `MITM_INVALID_OPTION`.
    */
   waitForRequest(filter: ExchangeFilter, options: WaitOptions = {}): Promise<Exchange> {
     return this.#waitFor('request', filter, options, () => true)
@@ -151,9 +154,11 @@ export class TestMitm extends Mitm {
   async #waitFor(
     what: string,
     filter: ExchangeFilter,
-    { timeoutMs = DEFAULT_WAIT_MS, signal }: WaitOptions,
+    options: WaitOptions,
     isReady: (exchange: Exchange) => boolean,
   ): Promise<Exchange> {
+    demandKnown(options, ['timeoutMs', 'signal'])
+    const { timeoutMs = DEFAULT_WAIT_MS, signal } = options
     const compiled = compileFilter(filter)
     const outcome = await this.changes.until(
       () => this.exchanges.find((exchange) => isReady(exchange) && compiled.misses(exchange).length === 0),
@@ -174,6 +179,7 @@ export class TestMitm extends Mitm {
    * @returns Whether it settled in time.
    */
   async waitForIdle(options: IdleOptions = {}): Promise<boolean> {
+    demandKnown(options, ['quietMs', 'timeoutMs', 'signal'])
     const { quietMs = DEFAULT_QUIET_MS, timeoutMs = DEFAULT_WAIT_MS, signal } = options
     const deadline = performance.now() + timeoutMs
     const left = (): number => Math.max(0, deadline - performance.now())

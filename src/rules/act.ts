@@ -62,6 +62,13 @@ export function respondAct(status: number, body?: string | Uint8Array, headers?:
 export function jsonAct(value: unknown, init: { status?: number; headers?: HeadersInput } = {}): Act {
   const problem = problemWithJson(value)
   if (problem) throw invalidRule('json', problem)
+  const unknown = Object.keys(init).find((key) => key !== 'status' && key !== 'headers')
+  if (unknown !== undefined) {
+    throw invalidRule(
+      'json',
+      `${JSON.stringify(unknown)} is not known, expected { status, headers } as second argument`,
+    )
+  }
   return answerAct('json', init.status ?? 200, Buffer.from(JSON.stringify(value)), 'application/json', init.headers)
 }
 

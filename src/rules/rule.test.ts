@@ -78,6 +78,11 @@ describe('answers', () => {
     expect(sent).toEqual(Buffer.from(body ?? ''))
   })
 
+  it('json() refuses a second argument that is none, such as bare headers', () => {
+    const headers: object = { 'x-a': '1' }
+    expect(() => anyRule().json({}, headers)).toThrow('"x-a" is not known')
+  })
+
   it('respond() lets headers name the type and the coding', async () => {
     const headers = { 'Content-Type': 'text/csv', 'content-encoding': 'gzip', 'set-cookie': ['a', 'b'] }
     const { fields, body } = await answerOf((rule) => rule.respond(200, 'a,b', headers))
