@@ -33,8 +33,12 @@ export class Passages {
     this.#timeoutMs = timeoutMs
   }
 
-  /** @param timeoutMs - How long one script may take. */
-  static async open(timeoutMs = 5000): Promise<Passages> {
+  /**
+   * @param timeoutMs - How long one script may take.
+   * @param firstBytesWaitMs - As the mitm's option. Short, it lets servers speak first without delay; but a request line
+   *   that comes slowly is not taken for one then.
+   */
+  static async open(timeoutMs = 5000, firstBytesWaitMs = 5): Promise<Passages> {
     const authority = await CertificateAuthority.create()
     const open = async (origin: Origin): Promise<Passage> => {
       await origin.listen()
@@ -42,7 +46,7 @@ export class Passages {
         certificateAuthority: authority,
         upstream: { ca: authority.certificate },
         hosts: { [ORIGIN_NAME]: `127.0.0.1:${origin.port}` },
-        firstBytesWaitMs: 5,
+        firstBytesWaitMs,
       })
       return { origin, mitm }
     }

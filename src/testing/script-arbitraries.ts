@@ -40,8 +40,8 @@ const closeSteps: fc.Arbitrary<readonly Step[]> = validExchangePlan.map((plan): 
 const oddSteps: fc.Arbitrary<readonly Step[]> = fc
   .record({
     request: fc.oneof(
-      oddRequest,
-      validRequest.map(({ wire }) => wire),
+      oddRequest.map((wire) => ({ wire, isClean: false })),
+      validRequest.map(({ wire }) => ({ wire, isClean: true })),
     ),
     response: fc.oneof(
       oddResponse,
@@ -49,7 +49,7 @@ const oddSteps: fc.Arbitrary<readonly Step[]> = fc
     ),
   })
   .map(({ request, response }): readonly Step[] => [
-    { side: 'client', wire: request, isClean: false },
+    { side: 'client', ...request },
     { side: 'server', wire: response, isClean: false },
   ])
 const upgradeSteps: fc.Arbitrary<readonly Step[]> = fc
@@ -140,9 +140,10 @@ function makeScript(
   // Behind an upgrade all waits for its answer; one that is no whole answer leaves that open.
   let mayWait = true
   const whole = ends === 'reset' ? steps.slice(0, 1 + (how.resetAt % steps.length)) : steps
-  // Where a rule makes exchanges wait for each other, nothing follows one that may never be over.
-  const last = whole.findIndex(({ side, isClean }) => side === 'server' && !isClean)
-  const used = isPipelined || last < 0 ? whole : whole.slice(0, last + 1)
+  // Where a rule makes exchanges wait for each other, nothing follows one that may never be over; nor may octets that are
+  // no request follow one in the same breath.
+  const last = whole.findIndex(({ isClean }) => !isClean)
+  const used = isPipelined || last < 0 ? whole : whole.slice(0, whole[last]?.side === 'server' ? last + 1 : last)
   for (const [index, step] of used.entries()) {
     const pace = paces[index % paces.length] ?? { cuts: [], isEager: false }
     const isClient = step.side === 'client'
