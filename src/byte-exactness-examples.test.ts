@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { wordsOf } from './testing/conversation.ts'
 import type { Line, Script, Turn } from './testing/conversation.ts'
 import { DOORS, enter } from './testing/doors.ts'
 import { Passages } from './testing/passages.ts'
@@ -68,6 +69,19 @@ const EXAMPLES: readonly { readonly name: string; readonly script: Script; reado
     script: { client: fin(0, say(GET)), server: fin('end', say('Bad', GET.length, [1]), say('more', 'end')) },
     touch: 'rule-transforms',
   },
+  {
+    name: 'a server that speaks and resets while the first word is in a hook resets the client',
+    script: { client: fin('end', say(GET, 0, [1, 16])), server: reset(0, say('GET ')) },
+    touch: 'async-hooks',
+  },
+  {
+    name: 'a FIN behind a request that was answered before it was whole reaches the server',
+    script: {
+      client: fin(0, say(`${GET}GET `, 0, [10, 21])),
+      server: fin('end', say('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')),
+    },
+    touch: 'rule-transforms',
+  },
 ]
 
 describe('as without a proxy', () => {
@@ -84,6 +98,8 @@ describe('as without a proxy', () => {
       expect(proxied.isOver).toBe(true)
       if (script.client.ending === 'fin' && script.server.ending === 'fin') expect(proxied).toEqual(direct)
       // Octets that are under way when a connection is reset may be lost.
+      expect(wordsOf(script.server).startsWith(proxied.client.octets)).toBe(true)
+      expect(wordsOf(script.client).startsWith(proxied.server.octets)).toBe(true)
       if (direct.client.end === 'reset') expect(proxied.client.end).toBe('reset')
       if (direct.server.end === 'reset') expect(proxied.server.end).toBe('reset')
     })

@@ -30,6 +30,11 @@ export interface Script {
   readonly server: Line
 }
 
+/** All that one side says, if it gets to. */
+export function wordsOf({ turns }: Line): string {
+  return turns.map(({ octets }) => octets).join('')
+}
+
 /** What one side heard. `'deaf'`: it reset the connection itself, or nothing more was heard in time. */
 export interface Heard {
   octets: string
