@@ -149,3 +149,27 @@ test('an authority kept in a folder is that of every worker', async ({}, testInf
   )
   expect(run.output).toContain('2 passed')
 })
+
+test('a page that is made in beforeAll goes on through the mitm of that hook', async ({}, testInfo) => {
+  const run = await runPlaywright(
+    testInfo,
+    `test.describe.serial('shared', () => {
+      let page
+      test.beforeAll(async ({ browser, mitm }) => {
+        mitm.get('https://app.test/').respond(200, '<title>shared</title><link rel="icon" href="data:,">')
+        page = await browser.newPage()
+      })
+      test('first', async () => {
+        await page.goto('https://app.test/')
+        expect(await page.title()).toBe('shared')
+      })
+      test('second', async () => {
+        await page.reload()
+        expect(await page.title()).toBe('shared')
+      })
+      test.afterAll(() => page.close())
+    })`,
+  )
+  expect(run.output).toContain('2 passed')
+  expect(run.exitCode).toBe(0)
+})

@@ -143,3 +143,18 @@ test('settings that lead past the mitm are refused, with what to do', async ({},
   const past = await runPlaywright(testInfo, spec, { env })
   expect(past.errors('goes past')[0]).toMatch(/PLAYWRIGHT_DISABLE_FORCED_.* unset it/)
 })
+
+test('a matcher that nobody awaits fails its own test, not the next', async ({}, testInfo) => {
+  const run = await runPlaywright(
+    testInfo,
+    `test('forgetful', async ({ mitm }) => {
+      expect(mitm).toHaveRequested('https://app.test/never')
+    })
+    test('innocent', async ({ mitm }) => {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    })`,
+  )
+  expect(run.output).toContain('still waiting when the test ended')
+  expect(run.output).toMatch(/1 failed\s+.*forgetful/)
+  expect(run.output).toContain('1 passed')
+})

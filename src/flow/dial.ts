@@ -70,6 +70,7 @@ export async function dial(destination: Destination, route: Route, options: Dial
     Number(proxy.port) || (proxy.protocol === 'http:' ? 80 : 1080),
     authority,
     options,
+    ', through the upstream proxy',
   )
   try {
     await connectThroughProxy(socket, proxy, route, { timeoutMs: options.connectTimeoutMs, signal: options.signal })
@@ -85,7 +86,7 @@ export function authorityOf({ host, port }: { readonly host: string; readonly po
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function open(host: string, port: number, authority: string, options: DialOptions): Promise<Socket> {
+function open(host: string, port: number, authority: string, options: DialOptions, way = ''): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: true })
     const settle = (error: MitmError | undefined): void => {
@@ -104,7 +105,7 @@ function open(host: string, port: number, authority: string, options: DialOption
       reject(error)
     }
     const onConnect = (): void => settle(undefined)
-    const onError = (error: Error): void => settle(dialError(error, host, port, authority))
+    const onError = (error: Error): void => settle(dialError(error, host, port, authority, way))
     const onAbort = (): void =>
       settle(
         new MitmError('MITM_DIAL_FAILED', `Cannot connect to ${authority}: the client is gone`, {
@@ -113,7 +114,7 @@ function open(host: string, port: number, authority: string, options: DialOption
         }),
       )
     const timer = setTimeout(() => {
-      const text = `Cannot connect to ${authority}: no answer from ${authorityOf({ host, port })} in ${options.connectTimeoutMs} ms`
+      const text = `Cannot connect to ${authority}: no answer from ${authorityOf({ host, port })} in ${options.connectTimeoutMs} ms${way}`
       settle(new MitmError('MITM_DIAL_TIMEOUT', text, { side: 'server', authority }))
     }, options.connectTimeoutMs)
     socket.once('connect', onConnect)
@@ -128,7 +129,7 @@ export function ignore(): void {
   // Nothing to do: `socket.errored` keeps it.
 }
 
-function dialError(error: Error, host: string, port: number, authority: string): MitmError {
+function dialError(error: Error, host: string, port: number, authority: string, way: string): MitmError {
   const code = systemCode(error)
   const details = { side: 'server', authority, cause: error } as const
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'ENODATA') {
@@ -138,7 +139,7 @@ function dialError(error: Error, host: string, port: number, authority: string):
   if (code === 'ETIMEDOUT') {
     return new MitmError(
       'MITM_DIAL_TIMEOUT',
-      `Cannot connect to ${authority}: ${code} at ${authorityOf({ host, port })}`,
+      `Cannot connect to ${authority}: ${code} at ${authorityOf({ host, port })}${way}`,
       details,
     )
   }
@@ -146,7 +147,7 @@ function dialError(error: Error, host: string, port: number, authority: string):
   const why = code ?? (errorText(error) || 'no address answered')
   return new MitmError(
     'MITM_DIAL_FAILED',
-    `Cannot connect to ${authority}: ${why} at ${authorityOf({ host, port })}`,
+    `Cannot connect to ${authority}: ${why} at ${authorityOf({ host, port })}${way}`,
     details,
   )
 }
