@@ -3,8 +3,7 @@ import type { Connection } from './connection.ts'
 import { MitmError } from './errors.ts'
 import { ExchangeTimings } from './exchange-timings.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
-import { keepBehind, keepOctets } from './internal/slab.ts'
-import type { Kept } from './internal/slab.ts'
+import { keepBehind, keepOctets, place } from './internal/slab.ts'
 
 /** A header or trailer field, name and value as they were on the wire. */
 export type Field = readonly [name: string, value: string]
@@ -91,7 +90,9 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   #head: Head | undefined
   #parser: (() => Head) | HeadParser<Head> | undefined
   /** The octets of the head, if it is still to be parsed, and behind them those kept of the body that found room. */
-  readonly #kept: Kept = { slab: NO_OCTETS, at: 0, length: 0 }
+  #slab: Buffer = NO_OCTETS
+  #at = 0
+  #length = 0
   #headLength = 0
   /** Octets kept of the body that found no room there. */
   #more: Buffer[] | undefined
@@ -104,8 +105,10 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
    */
   constructor(head: Head | (() => Head) | HeadParser<Head>, octets?: Buffer) {
     if (octets) {
-      keepOctets(octets, this.#kept)
-      this.#headLength = octets.length
+      keepOctets(octets)
+      this.#slab = place.slab
+      this.#at = place.at
+      this.#length = this.#headLength = octets.length
     }
     if (octets || typeof head === 'function') this.#parser = head as (() => Head) | HeadParser<Head>
     else this.#head = head as Head
@@ -114,8 +117,8 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   protected get head(): Head {
     if (this.#head) return this.#head
     const parser = this.#parser
-    const { slab, at } = this.#kept
-    const head = typeof parser === 'function' ? parser() : parser?.parse(slab.subarray(at, at + this.#headLength))
+    const at = this.#at
+    const head = typeof parser === 'function' ? parser() : parser?.parse(this.#slab.subarray(at, at + this.#headLength))
     if (!head) throw new TypeError('A message needs a head')
     this.#parser = undefined
     this.#head = head
@@ -127,7 +130,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   }
 
   get #keptSize(): number {
-    return this.#kept.length - this.#headLength + this.#moreSize
+    return this.#length - this.#headLength + this.#moreSize
   }
 
   /** The fields after a chunked body. */
@@ -157,8 +160,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** The octets kept of the body, content coding not removed. */
   get body(): Buffer {
-    const { slab, at, length } = this.#kept
-    const first = slab.subarray(at + this.#headLength, at + length)
+    const first = this.#slab.subarray(this.#at + this.#headLength, this.#at + this.#length)
     if (!this.#more) return first
     if (this.#more.length > 1) this.#more = [Buffer.concat(this.#more)]
     const [rest = NO_OCTETS] = this.#more
@@ -235,7 +237,10 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     const room = this.#limit - this.#keptSize
     if (room <= 0) return
     const part = octets.length <= room ? octets : octets.subarray(0, room)
-    if (!this.#more && keepBehind(part, this.#kept)) return
+    if (!this.#more && keepBehind(this.#slab, this.#at + this.#length, part)) {
+      this.#length += part.length
+      return
+    }
     this.#more ??= []
     this.#more.push(part)
     this.#moreSize += part.length

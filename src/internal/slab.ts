@@ -12,20 +12,15 @@ const MAX_COPIED_BYTES = 4096
 let slab: Buffer = Buffer.alloc(0)
 let used = 0
 
-/** Octets that may be kept for as long as anybody likes: a part of a slab, or where they are large, themselves. */
-export interface Kept {
-  slab: Buffer
-  at: number
-  length: number
-}
+/** Where the octets of the last {@link keepOctets} lie. One object for all, as every message of every exchange asks. */
+export const place: { slab: Buffer; at: number } = { slab, at: 0 }
 
-/** Keeps octets, and says in `kept` where. */
-export function keepOctets(octets: Buffer, kept: Kept): void {
+/** Keeps octets for as long as anybody likes, in a slab or, where they are large, as they are; {@link place} says where. */
+export function keepOctets(octets: Buffer): void {
   const { length } = octets
-  kept.length = length
   if (length > MAX_COPIED_BYTES) {
-    kept.slab = octets
-    kept.at = 0
+    place.slab = octets
+    place.at = 0
     return
   }
   if (used + length > slab.length) {
@@ -33,18 +28,16 @@ export function keepOctets(octets: Buffer, kept: Kept): void {
     used = 0
   }
   slab.set(octets, used)
-  kept.slab = slab
-  kept.at = used
+  place.slab = slab
+  place.at = used
   used += length
 }
 
-/** Keeps octets right behind those that are kept already; tells whether there was room. */
-export function keepBehind(octets: Buffer, kept: Kept): boolean {
+/** Keeps octets right behind those that end at `end` of a slab; tells whether there was room. */
+export function keepBehind(kept: Buffer, end: number, octets: Buffer): boolean {
   const { length } = octets
-  const isLast = kept.slab === slab && kept.at + kept.length === used
-  if (!isLast || length > MAX_COPIED_BYTES || used + length > slab.length) return false
+  if (kept !== slab || end !== used || length > MAX_COPIED_BYTES || used + length > slab.length) return false
   slab.set(octets, used)
   used += length
-  kept.length += length
   return true
 }

@@ -31,12 +31,6 @@ export class PlainFacts implements HeadFacts {
   readonly status: number
   readonly contentLength: number | undefined
   readonly hasBody: boolean
-  readonly isHttp10 = false
-  readonly isChunked = false
-  readonly isCloseDelimited = false
-  readonly keepsAlive = true
-  readonly upgrade = undefined
-  readonly expectsContinue = false
   /** Octets of the head, its blank line included. */
   readonly headLength: number
   readonly #octets: Buffer
@@ -60,6 +54,30 @@ export class PlainFacts implements HeadFacts {
     this.hasBody = !start.isBodiless && fields.contentLength > 0
   }
 
+  get isHttp10(): false {
+    return false
+  }
+
+  get isChunked(): false {
+    return false
+  }
+
+  get isCloseDelimited(): false {
+    return false
+  }
+
+  get keepsAlive(): true {
+    return true
+  }
+
+  get upgrade(): undefined {
+    return undefined
+  }
+
+  get expectsContinue(): false {
+    return false
+  }
+
   get startLine(): string {
     return this.#octets.toString('latin1', this.#at, this.#octets.indexOf('\r\n', this.#at))
   }
@@ -70,7 +88,7 @@ export class PlainFacts implements HeadFacts {
   }
 
   get host(): string | undefined {
-    if (this.#hostAt < 0) return undefined
+    if (this.method === '' || this.#hostAt < 0) return undefined
     const end = this.#octets.indexOf('\r\n', this.#hostAt)
     return trimLine(this.#octets.toString('latin1', this.#hostAt, end), 0, end - this.#hostAt)
   }
