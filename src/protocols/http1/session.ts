@@ -265,7 +265,8 @@ export class Session {
   async answerError(transfer: Transfer, error: MitmError): Promise<void> {
     const { exchange } = transfer
     exchange.error = error
-    if (exchange.response || transfer.isOver) {
+    // A server that has reset the connection has said all that there is to say.
+    if (exchange.response || transfer.isOver || error.code === 'MITM_SERVER_RESET') {
       this.fail(error)
       return
     }
