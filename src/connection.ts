@@ -2,10 +2,11 @@
 import { MitmError } from './errors.ts'
 import type { Side } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Fault, FaultRecord } from './fault.ts'
 import { Host } from './host.ts'
 import type { IdleTimer } from './internal/idle-timer.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
-import type { Intervention } from './middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention } from './middleware.ts'
 import type { Destination, Protocol } from './protocol.ts'
 
 /** Why a connection ended. */
@@ -59,6 +60,10 @@ export interface ConnectionFlow {
   /** Whether a middleware intercepts exchanges at all. */
   readonly isIntercepting: boolean
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined>
+  /** What goes wrong with the connection at this moment; undefined: nothing. */
+  interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined
+  /** Notes that a fault acted on the connection, and on the exchange if there is one. */
+  noteFault(fault: Fault, exchange?: Exchange): void
   notify(moment: ExchangeMoment, exchange: Exchange): void
   dial(destination: Destination): Promise<void>
   open(destination: Destination): Promise<void>
@@ -133,6 +138,10 @@ export class Connection {
   endReason: ConnectionEndReason | undefined
   /** What went wrong, first thing first. */
   readonly errors: MitmError[] = []
+  /** The faults that acted on it or on its exchanges, first thing first. */
+  readonly faults: FaultRecord[] = []
+  /** Whether the test itself made it (`mitm.fetch`). */
+  isFromTest = false
   /** Decrypted octets so far, as they came from each end. */
   readonly bytes: { fromClient: number; fromServer: number } = { fromClient: 0, fromServer: 0 }
   /** Exchanges begun on this connection. */

@@ -10,6 +10,8 @@ export const ERROR_CODES = {
   MITM_INVALID_OPTION: 'An option has a value that it cannot have',
   MITM_INVALID_FILTER: 'A filter has a key or a value that it cannot have',
   MITM_INVALID_RULE: 'A rule was told to do something it cannot do',
+  MITM_INVALID_FAULT: 'A fault has an option that it cannot have',
+  MITM_UNMATCHED_REQUEST: 'A request that no rule matches was not let through',
   MITM_INVALID_MIDDLEWARE: 'What was handed to use() is not a middleware',
   MITM_INVALID_RECEIVER: 'A matcher was handed something that is not a mitm',
   MITM_LISTEN_FAILED: 'The proxy could not listen on the address it was given',

@@ -2,7 +2,10 @@
 import type { Connection } from './connection.ts'
 import { MitmError } from './errors.ts'
 import { ExchangeTimings } from './exchange-timings.ts'
+import type { FaultRecord } from './fault.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
+import { isByBrowserDoor } from './source.ts'
+import type { TrafficSource } from './source.ts'
 import { keepBehind, keepOctets, place } from './internal/slab.ts'
 
 /** A header or trailer field, name and value as they were on the wire. */
@@ -310,12 +313,18 @@ export class Exchange {
   answeredBy: 'server' | 'rule' | 'mitm' | undefined
   /** The address of the server that the request was sent to. */
   serverAddress: string | undefined
+  /**
+   * Whether a browser sends it again by itself: a fault broke a connection that was kept from an earlier request before an
+   * octet of the response. The page never hears of it, so matchers do not count it.
+   */
+  isResent = false
 
   readonly #startMs = performance.now()
   readonly #number: number
   // Made when somebody looks: most exchanges have neither, and every exchange is kept.
   #interim: HttpResponse[] | undefined
   #rules: string[] | undefined
+  #faults: FaultRecord[] | undefined
 
   constructor(connection: Connection, request: HttpRequest) {
     this.#number = ++connection.exchangeCount
@@ -328,6 +337,14 @@ export class Exchange {
     return `${this.connection.id}.${this.#number}`
   }
 
+  /** Who made it. */
+  get source(): TrafficSource {
+    if (this.connection.isFromTest) return 'node'
+    if (!isByBrowserDoor(this.connection)) return 'server'
+    // Browsers write field names in capitals; Playwright's `request` writes those it sets itself in lower case.
+    return this.request.fields.some(([name]) => name === 'user-agent') ? 'request' : 'page'
+  }
+
   /** Milliseconds since 1970 at which the head of the request had come. */
   get startedAt(): number {
     return Math.round(performance.timeOrigin + this.#startMs)
@@ -336,6 +353,11 @@ export class Exchange {
   /** Heads of `1xx` responses that came before it. */
   get interim(): HttpResponse[] {
     return (this.#interim ??= [])
+  }
+
+  /** The faults that acted on it, first thing first. */
+  get faults(): FaultRecord[] {
+    return (this.#faults ??= [])
   }
 
   /** The rules that touched it, in their own words, and what they did. */

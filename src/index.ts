@@ -14,18 +14,41 @@ export type { ErrorCode, MitmErrorDetails, Side } from './errors.ts'
 export { ExchangeTimings } from './exchange-timings.ts'
 export { Exchange, HttpMessage, HttpRequest, HttpResponse } from './exchange.ts'
 export type { ExchangeEndReason, Field, HeadParser, RequestHead, ResponseHead } from './exchange.ts'
+export type {
+  AnswerPart,
+  CertificateFlaw,
+  CutPart,
+  DialPart,
+  Fault,
+  FaultFeed,
+  FaultPart,
+  FaultRecord,
+  HeadPart,
+  InjectedFault,
+  Pace,
+  PacePart,
+  RewritePart,
+  TimedOctets,
+  TlsPart,
+  TunnelPart,
+} from './fault.ts'
+export * as faults from './faults/faults.ts'
 export { Host } from './host.ts'
 export type { HostOptions } from './host.ts'
 export type { MaybePromise } from './internal/maybe-promise.ts'
 export type { Signal, WaitOutcome } from './internal/signal.ts'
 export type {
   Answer,
+  ConnectionIntervention,
+  ConnectionMoment,
   DataTransform,
+  InterimResponse,
   Intervention,
   Middleware,
   Rewrite,
   RewrittenRequest,
   RewrittenResponse,
+  StreamRewrite,
 } from './middleware.ts'
 export type { ConnectionRecord, ServerRecord } from './middleware/connection-record.ts'
 export { httpLog } from './middleware/http-log.ts'
@@ -55,7 +78,9 @@ export type { HeadersInput } from './rules/headers-input.ts'
 export type { RequestChange, ResponseChange } from './rules/message-change.ts'
 export type { RequestView, ResponseView } from './rules/message-view.ts'
 export type { AsymmetricMatcher } from './rules/predicate.ts'
-export type { JsonInit, Rule } from './rules/rule.ts'
+export type { JsonInit } from './rules/rule-acts.ts'
+export type { Rule } from './rules/rule.ts'
+export type { TrafficSource } from './source.ts'
 export { startMitm, TestMitm } from './test-mitm.ts'
 export type { IdleOptions, WaitOptions } from './test-mitm.ts'
 export { CertificateAuthority } from './tls/certificate-authority.ts'

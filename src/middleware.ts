@@ -1,6 +1,8 @@
 /** What can be hooked into every connection and exchange. */
 import type { Connection } from './connection.ts'
+import type { MitmError } from './errors.ts'
 import type { Exchange, Field } from './exchange.ts'
+import type { FaultFeed, HeadPart } from './fault.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 import type { Destination } from './protocol.ts'
 
@@ -67,6 +69,12 @@ export interface Middleware {
   mayAnswer?(destination: Destination): boolean
 
   /**
+   * Called for each connection before it is done what `stage` says; what is returned goes wrong then. Everything that is
+   * undefined goes its usual way.
+   */
+  interceptConnection?(connection: Connection, moment: ConnectionMoment): ConnectionIntervention | undefined
+
+  /**
    * Called with each request as soon as its head has come. What is returned changes or answers the exchange; what is
    * undefined leaves it untouched, byte for byte. The request is held until a promise settles; its body can be awaited
    * (`exchange.request.whenComplete`).
@@ -83,8 +91,55 @@ export interface Middleware {
   exchangeEnded?(exchange: Exchange): void
 }
 
+/** What is about to be done for a connection. */
+export interface ConnectionMoment {
+  /**
+   * `tunnel`: CONNECT or SOCKS is answered, and the server dialled; `tls`: the client's TLS hello has come; `relay`: octets
+   * that are not HTTP are relayed.
+   */
+  readonly stage: 'tunnel' | 'tls' | 'relay'
+  readonly destination: Destination
+}
+
+/** What is done to a connection. */
+export interface ConnectionIntervention {
+  /** What goes wrong with it on purpose. */
+  readonly faults?: FaultFeed
+  /** Refuses it with this error, in place of contacting the server. */
+  readonly refuse?: MitmError
+}
+
+/** A `1xx` response. */
+export interface InterimResponse {
+  /** From 100 to 199, not 101. */
+  readonly status: number
+  readonly fields: readonly Field[]
+}
+
+/** Changes a body while it streams. */
+export interface StreamRewrite {
+  /**
+   * Makes what the body is piped through: its content coding (gzip, deflate, br) is removed before, and not put on again.
+   */
+  open(exchange: Exchange): TransformStream<Uint8Array, Uint8Array>
+  /** The error for what went wrong in it. */
+  blame(cause: unknown): MitmError
+}
+
 /** What is done to an exchange. The parts of several middlewares are joined, in their order. */
 export interface Intervention {
+  /** Milliseconds to wait before the request goes on or is answered. */
+  readonly delayMs?: number
+  /** Sent to the client before the response, at once. */
+  readonly interim?: readonly InterimResponse[]
+  /** Change the body of the request while it streams to the server, after `rewriteRequest`. */
+  readonly requestStreams?: readonly StreamRewrite[]
+  /** Change the body of the response while it streams to the client, after `rewriteResponse`. */
+  readonly responseStreams?: readonly StreamRewrite[]
+  /** Edits of the octets of the response's head; the last thing that is done to it. */
+  readonly responseHead?: readonly HeadPart[]
+  /** What goes wrong with it on purpose. */
+  readonly faults?: FaultFeed
   /** Changes the request before it is sent to the server. */
   readonly rewriteRequest?: readonly Rewrite<RewrittenRequest>[]
   /** Answers in place of the server, which is then not contacted. */
@@ -128,6 +183,10 @@ export interface RewrittenResponse {
   readonly fields: readonly Field[]
   /** As on the wire, content-encoding included. */
   readonly body: Buffer | undefined
+  /** In place of `body`: octets that are sent as they come, as on the wire. It is returned from early when nobody wants more. */
+  readonly stream?: AsyncIterable<Uint8Array> | undefined
+  /** Sent behind the body, which is chunked for them (RFC 9112 section 7.1.2). */
+  readonly trailers?: readonly Field[] | undefined
 }
 
 /** What answers a request in place of its server. */
@@ -141,4 +200,11 @@ export type Answer =
   | {
       /** Cuts the connection to the client without a response. */
       readonly kind: 'block'
+    }
+  | {
+      /** Sends octets that need not be HTTP, once the request has come whole. */
+      readonly kind: 'raw'
+      octets(exchange: Exchange): Buffer
+      /** What follows them. */
+      readonly end: 'close' | 'reset' | 'stall'
     }

@@ -7,19 +7,22 @@ import type { Duplex } from 'node:stream'
 import type { SecureContext, TLSSocket } from 'node:tls'
 
 import type { Connection, ConnectionFlow, ConnectionSettings, ExchangeMoment, StreamEnd } from '../connection.ts'
-import { errorText, isMitmError, MitmError, systemCode } from '../errors.ts'
+import { MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { Host } from '../host.ts'
 import type { IdleTimer } from '../internal/idle-timer.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { Intervention } from '../middleware.ts'
+import { noteFault } from '../fault-record.ts'
+import type { Fault } from '../fault.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Destination, Protocol } from '../protocol.ts'
 import { certificateFacts, tlsFacts } from '../tls/facts.ts'
 import { secureServer } from '../tls/secure-server.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
 import { trustContext } from '../tls/trust.ts'
+import { codedError } from './coded-error.ts'
 import { closeGracefully, hiddenReset, resetSoon } from './close.ts'
 import { authorityOf, dial, ignore, routeOf } from './dial.ts'
 import type { Route } from './dial.ts'
@@ -137,6 +140,15 @@ export class LiveConnection implements ConnectionFlow {
 
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
     return this.context.pipeline.intercept(exchange)
+  }
+
+  interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined {
+    return this.context.pipeline.interceptConnection(this.connection, moment)
+  }
+
+  noteFault(fault: Fault, exchange?: Exchange): void {
+    noteFault(this.connection, fault, exchange)
+    void this.context.pipeline.observe('connectionChanged', this.connection)
   }
 
   notify(moment: ExchangeMoment, exchange: Exchange): void {
@@ -374,20 +386,4 @@ export class LiveConnection implements ConnectionFlow {
 
 function isSame(one: Destination, other: Destination): boolean {
   return one.host === other.host && one.port === other.port
-}
-
-function codedError(error: unknown, connection: Connection): MitmError {
-  if (isMitmError(error)) return error
-  if (systemCode(error) === 'ECONNRESET') {
-    return new MitmError('MITM_CLIENT_RESET', `The client ${connection.client} reset the connection`, {
-      side: 'client',
-      cause: error,
-    })
-  }
-  const text = `${nameOf(connection.protocol)} failed on ${connection}: ${errorText(error)}`
-  return new MitmError('MITM_PROTOCOL_FAILED', text, { cause: error })
-}
-
-function nameOf(protocol: Protocol | undefined): string {
-  return protocol ? `Protocol ${protocol.name}` : 'Protocol detection'
 }

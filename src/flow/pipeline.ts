@@ -2,9 +2,10 @@
 import type { Connection, ExchangeMoment } from '../connection.ts'
 import { errorText, isMitmError, MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import type { FaultFeed } from '../fault.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { Intervention, Middleware } from '../middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 
 type DataHook = 'clientData' | 'serverData'
@@ -28,6 +29,7 @@ const HOOKS = [
   'connectionChanged',
   'connectionEnded',
   'mayAnswer',
+  'interceptConnection',
   'intercept',
   'requestStarted',
   'requestEnded',
@@ -155,6 +157,19 @@ export class Pipeline {
     })
   }
 
+  /** What the first middleware that wants something to go wrong with a connection wants. One that throws is reported. */
+  interceptConnection(connection: Connection, moment: ConnectionMoment): ConnectionIntervention | undefined {
+    for (const middleware of this.#having.interceptConnection) {
+      try {
+        const wanted = middleware.interceptConnection?.(connection, moment)
+        if (wanted) return wanted
+      } catch (error) {
+        this.#report(failure(middleware, 'interceptConnection', error), connection)
+      }
+    }
+    return undefined
+  }
+
   /**
    * Asks every middleware what to do with an exchange, until one answers it.
    *
@@ -228,6 +243,7 @@ function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: 
     connectionChanged: having('connectionChanged'),
     connectionEnded: having('connectionEnded'),
     mayAnswer: having('mayAnswer'),
+    interceptConnection: having('interceptConnection'),
     intercept: having('intercept'),
     requestStarted: having('requestStarted'),
     requestEnded: having('requestEnded'),
@@ -244,12 +260,34 @@ function isMiddleware(value: unknown): value is Middleware {
 function join(first: Intervention | undefined, second: Intervention | undefined): Intervention | undefined {
   if (!first || !second) return first ?? second
   const answer = first.answer ?? second.answer
+  const faults = joinFeeds(first.faults, second.faults)
   return {
+    delayMs: (first.delayMs ?? 0) + (second.delayMs ?? 0),
+    interim: [...(first.interim ?? []), ...(second.interim ?? [])],
     rewriteRequest: [...(first.rewriteRequest ?? []), ...(second.rewriteRequest ?? [])],
     rewriteResponse: [...(first.rewriteResponse ?? []), ...(second.rewriteResponse ?? [])],
+    requestStreams: [...(first.requestStreams ?? []), ...(second.requestStreams ?? [])],
+    responseStreams: [...(first.responseStreams ?? []), ...(second.responseStreams ?? [])],
+    responseHead: [...(first.responseHead ?? []), ...(second.responseHead ?? [])],
     clientData: [...(first.clientData ?? []), ...(second.clientData ?? [])],
     serverData: [...(first.serverData ?? []), ...(second.serverData ?? [])],
     ...(answer && { answer }),
+    ...(faults && { faults }),
+  }
+}
+
+function joinFeeds(first: FaultFeed | undefined, second: FaultFeed | undefined): FaultFeed | undefined {
+  if (!first || !second) return first ?? second
+  return {
+    get faults() {
+      return [...first.faults, ...second.faults]
+    },
+    subscribe(onChange) {
+      const stops = [first.subscribe(onChange), second.subscribe(onChange)]
+      return () => {
+        for (const stop of stops) stop()
+      }
+    },
   }
 }
 

@@ -4,10 +4,19 @@ import { types } from 'node:util'
 
 import { errorText, MitmError } from '../errors.ts'
 import type { Exchange, Field } from '../exchange.ts'
+import type { Fault } from '../fault.ts'
 import { encodeContent } from '../internal/content.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { Answer, DataTransform, Rewrite, RewrittenRequest, RewrittenResponse } from '../middleware.ts'
+import type {
+  Answer,
+  DataTransform,
+  InterimResponse,
+  Rewrite,
+  RewrittenRequest,
+  RewrittenResponse,
+  StreamRewrite,
+} from '../middleware.ts'
 import { problemWithJson } from './content-change.ts'
 import { show } from './filter-text.ts'
 import { applyHeaders, fieldValue, problemWithHeaders } from './headers-input.ts'
@@ -42,6 +51,10 @@ export type Act = { readonly text: string } & (
   | { readonly kind: 'rewriteRequest'; readonly rewrite: Rewrite<RewrittenRequest> }
   | { readonly kind: 'rewriteResponse'; readonly rewrite: Rewrite<RewrittenResponse> }
   | { readonly kind: 'clientData' | 'serverData'; readonly transform: DataTransform }
+  | { readonly kind: 'requestStream' | 'responseStream'; readonly rewrite: StreamRewrite }
+  | { readonly kind: 'interim'; readonly response: InterimResponse }
+  | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'fault'; readonly fault: Fault }
 )
 
 /** The error for a method of a rule that was told something it cannot do. */

@@ -7,6 +7,7 @@ import type { Destination } from '../protocol.ts'
 import { invalidRule } from './act.ts'
 import { compileFilter } from './filter.ts'
 import type { ExchangeFilter } from './filter.ts'
+import { interventionOf } from './intervention-of.ts'
 import { Rule } from './rule.ts'
 
 /** The options of a {@link RuleList}. */
@@ -138,7 +139,11 @@ export class RuleList implements Middleware {
       rule.use(exchange)
       applied = [...applied, rule]
     }
-    return applied.length > 0 ? interventionOf(applied) : undefined
+    if (applied.length === 0) return undefined
+    return interventionOf(
+      applied.toReversed().flatMap((each) => each.acts),
+      undefined,
+    )
   }
 
   /** Goes on with the rule at `at`, the head of which matches, when the body has come. */
@@ -155,21 +160,5 @@ export class RuleList implements Middleware {
     if (!rule?.isLive || !rule.restMatches(exchange)) return this.#tryFrom(at + 1, rules, before, exchange)
     rule.use(exchange)
     return this.#tryFrom(at + 1, rules, [...before, rule], exchange)
-  }
-}
-
-function interventionOf(applied: readonly Rule[]): Intervention {
-  const acts = applied.toReversed().flatMap((rule) => rule.acts)
-  const rewriteRequest = acts.flatMap((act) => (act.kind === 'rewriteRequest' ? [act.rewrite] : []))
-  const rewriteResponse = acts.flatMap((act) => (act.kind === 'rewriteResponse' ? [act.rewrite] : []))
-  const clientData = acts.flatMap((act) => (act.kind === 'clientData' ? [act.transform] : []))
-  const serverData = acts.flatMap((act) => (act.kind === 'serverData' ? [act.transform] : []))
-  const answer = acts.find((act) => act.kind === 'answer')?.answer
-  return {
-    ...(rewriteRequest.length > 0 && { rewriteRequest }),
-    ...(rewriteResponse.length > 0 && { rewriteResponse }),
-    ...(clientData.length > 0 && { clientData }),
-    ...(serverData.length > 0 && { serverData }),
-    ...(answer && { answer }),
   }
 }

@@ -1,37 +1,18 @@
 /** When … then …: what is done to the exchanges that a filter means. */
 import type { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
-import type { DataTransform } from '../middleware.ts'
-import {
-  blockAct,
-  dataAct,
-  invalidRule,
-  jsonAct,
-  respondAct,
-  rewriteRequestAct,
-  rewriteResponseAct,
-  ruleFailed,
-} from './act.ts'
-import type { Act, RequestRewriter, ResponseRewriter } from './act.ts'
+import { invalidRule, ruleFailed } from './act.ts'
+import type { Blame } from './act.ts'
 import { noteCallSite } from './call-site.ts'
 import type { CompiledFilter } from './filter.ts'
 import { show } from './filter-text.ts'
-import type { HeadersInput } from './headers-input.ts'
-import type { RequestChange, ResponseChange } from './message-change.ts'
+import { RuleActs } from './rule-acts.ts'
 
 /** What a rule tells its list. */
 export interface RuleHooks {
   removed(rule: Rule): void
   /** A function of its filter threw. */
   failed(error: MitmError, exchange: Exchange): void
-}
-
-/** How a JSON answer is sent. */
-export interface JsonInit {
-  /** @defaultValue 200 */
-  status?: number
-  /** `content-type` is `application/json` unless named here. */
-  headers?: HeadersInput
 }
 
 /**
@@ -50,10 +31,9 @@ export interface JsonInit {
  * }
  * ```
  */
-export class Rule implements Disposable {
+export class Rule extends RuleActs implements Disposable {
   /** @internal */
   readonly filter: CompiledFilter
-  readonly #acts: Act[] = []
   readonly #hooks: RuleHooks
   readonly #findCallSite: () => string | undefined
   #limit = Number.POSITIVE_INFINITY
@@ -62,6 +42,7 @@ export class Rule implements Disposable {
 
   /** @internal Rules are made by `when()`. */
   constructor(filter: CompiledFilter, hooks: RuleHooks) {
+    super()
     this.filter = filter
     this.#hooks = hooks
     this.#findCallSite = noteCallSite()
@@ -77,61 +58,9 @@ export class Rule implements Disposable {
     return this.#findCallSite()
   }
 
-  /** @internal What it does, in the order in which it was told. */
-  get acts(): readonly Act[] {
-    return this.#acts
-  }
-
   /** Whether it would be applied to an exchange that its filter means. */
   get isLive(): boolean {
-    return !this.#isRemoved && this.#acts.length > 0 && this.#calls < this.#limit
-  }
-
-  /** Whether it answers in place of the server. */
-  get decides(): boolean {
-    return this.#acts.some(({ kind }) => kind === 'answer')
-  }
-
-  /**
-   * Answers in place of the server. Decides.
-   *
-   * @param status - From 200 to 599.
-   * @param body - Decoded: it is sent in the coding that a `content-encoding` in `headers` names. Its `content-type` is
-   *   `text/plain` for texts (`text/html` if it begins with `<`), else `application/octet-stream`, unless `headers` says
-   *   otherwise. Not with 204 and 304.
-   */
-  respond(status: number, body?: string | Uint8Array, headers?: HeadersInput): this {
-    return this.#decide('respond', respondAct(status, body, headers))
-  }
-
-  /** Answers with `value` as JSON. Decides. */
-  json(value: unknown, init?: JsonInit): this {
-    return this.#decide('json', jsonAct(value, init))
-  }
-
-  /** Cuts the connection to the client without a response. Decides. */
-  block(): this {
-    return this.#decide('block', blockAct())
-  }
-
-  /** Changes the request before it goes to the server. A function is called when the body has come whole. */
-  rewriteRequest(change: RequestChange | RequestRewriter): this {
-    return this.#add(rewriteRequestAct(change, this.#blame))
-  }
-
-  /** Changes the response, the server's or an answer. A function is called when the body has come whole. */
-  rewriteResponse(change: ResponseChange | ResponseRewriter): this {
-    return this.#add(rewriteResponseAct(change, this.#blame))
-  }
-
-  /** Changes the octets of the response on their way to the client. */
-  serverData(transform: DataTransform): this {
-    return this.#add(dataAct('serverData', transform, this.#blame))
-  }
-
-  /** Changes the octets of the request on their way to the server. */
-  clientData(transform: DataTransform): this {
-    return this.#add(dataAct('clientData', transform, this.#blame))
+    return !this.#isRemoved && this.acts.length > 0 && this.#calls < this.#limit
   }
 
   /** Lets it be applied once; then it steps aside. */
@@ -166,7 +95,7 @@ export class Rule implements Disposable {
 
   /** @internal What it is for, what it does, and how often. */
   describe(): string {
-    const acts = this.#acts.map(({ text }) => text).join(', ') || 'nothing'
+    const acts = this.acts.map(({ text }) => text).join(', ') || 'nothing'
     const limit = Number.isFinite(this.#limit) ? `, ${times(this.#limit)}` : ''
     return `when ${this.filter.text}: ${acts}${limit}`
   }
@@ -188,22 +117,12 @@ export class Rule implements Disposable {
   }
 
   readonly #onThrow = (error: unknown, exchange: Exchange): void => {
-    this.#hooks.failed(this.#blame('choose', error), exchange)
+    this.#hooks.failed(this.blame('choose', error), exchange)
   }
 
-  readonly #blame = (what: string, cause: unknown): MitmError => {
+  protected override readonly blame: Blame = (what, cause) => {
     const { where } = this
     return ruleFailed(`${JSON.stringify(this.describe())}${where ? ` (${where})` : ''}`, what, cause)
-  }
-
-  #decide(method: string, act: Act): this {
-    if (this.decides) throw invalidRule(method, `the rule has an answer already (${this.describe()}), expected one`)
-    return this.#add(act)
-  }
-
-  #add(act: Act): this {
-    this.#acts.push(act)
-    return this
   }
 }
 

@@ -1,13 +1,11 @@
 /** What happens to the exchanges that somebody intercepts: answers, changed requests, changed responses. */
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpRequest, HttpResponse } from '../../exchange.ts'
-import type { Exchange } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
-import type { Answer, DataTransform, Intervention, RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
+import type { DataTransform, Intervention, RewrittenRequest } from '../../middleware.ts'
+import { answer, changed, compose, tellToContinue } from './answer.ts'
 import {
   bodyTooLarge,
-  completeResponse,
-  CONTINUE,
   destinationOfUrl,
   followHost,
   requestOctets,
@@ -37,49 +35,6 @@ export async function intervene(
   } catch (error) {
     await session.answerError(transfer, codedFailure(error)).catch((failure: unknown) => session.fail(failure))
   }
-}
-
-async function answer(session: Session, transfer: Transfer, how: Answer): Promise<void> {
-  transfer.requestMode = 'drop'
-  transfer.takeHeld()
-  if (how.kind === 'block') {
-    session.cut(transfer)
-    return
-  }
-  tellToContinue(session, transfer)
-  // The body is taken in even where nobody looks: it is recorded, and some clients read no answer before it is sent.
-  if (!(await transfer.exchange.request.whenOver())) return
-  const response = await changed(await how.response(transfer.exchange), transfer)
-  await session.ledger.whenIdle()
-  if (!transfer.isOver) await writeAnswer(session, transfer, response, 'rule')
-}
-
-/** Sends a response of our own making, and is done with the exchange. */
-export async function writeAnswer(
-  session: Session,
-  transfer: Transfer,
-  response: RewrittenResponse,
-  answeredBy: Exchange['answeredBy'],
-): Promise<void> {
-  transfer.closesClient = !transfer.facts.keepsAlive
-  await compose(session, transfer, response, answeredBy)
-  session.finishAnswer(transfer)
-}
-
-async function compose(
-  session: Session,
-  transfer: Transfer,
-  message: RewrittenResponse,
-  answeredBy: Exchange['answeredBy'],
-): Promise<void> {
-  const { fields, head, body } = completeResponse(message, transfer.facts, transfer.closesClient)
-  const { status, statusText } = message
-  transfer.status = status
-  const response = new HttpResponse({ status, statusText, httpVersion: 'HTTP/1.1', fields })
-  session.ledger.respondWith(transfer, response, answeredBy)
-  response.addBody(body)
-  response.finish()
-  await session.sendToClient(transfer, Buffer.concat([head, body]))
 }
 
 async function sendChanged(
@@ -181,14 +136,6 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
   }
 }
 
-async function changed(response: RewrittenResponse, transfer: Transfer): Promise<RewrittenResponse> {
-  let message = response
-  for (const rewrite of transfer.plan?.rewriteResponse ?? []) {
-    message = await rewrite.apply(message, transfer.exchange)
-  }
-  return message
-}
-
 /**
  * Passes octets through the transforms of rules, one after the other, and collects what they give; after what the same
  * lane still has to send, however long that takes.
@@ -209,14 +156,6 @@ export function transformData(
   }
   lane.last = step(lane.last)
   return lane.last
-}
-
-/** Tells a client that waits for permission to send its body, because the server will not be asked in time. */
-function tellToContinue(session: Session, transfer: Transfer): void {
-  if (!transfer.facts.expectsContinue || transfer.isRequestOver || transfer.hasContinued) return
-  transfer.hasContinued = true
-  session.toClient.add(CONTINUE)
-  session.flush()
 }
 
 function codedFailure(error: unknown): MitmError {
