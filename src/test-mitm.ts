@@ -7,6 +7,8 @@ import type { fetch as undiciFetch, ProxyAgent } from 'undici'
 
 import { MitmError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import { anySeed } from './internal/random.ts'
+import type { Seed } from './internal/random.ts'
 import type { ConnectionRecord } from './middleware/connection-record.ts'
 import { recorder } from './middleware/recorder.ts'
 import type { Recorder } from './middleware/recorder.ts'
@@ -33,6 +35,16 @@ export interface IdleOptions extends WaitOptions {
   quietMs?: number | undefined
 }
 
+/** The options of a {@link TestMitm}: those of a {@link Mitm}, and what its rules need. */
+export interface TestMitmOptions extends MitmOptions<MitmAuthority> {
+  /**
+   * Decides everything that is left to chance (`probability()`, jitter, …): with the same seed the same comes out.
+   *
+   * @defaultValue one that differs from run to run
+   */
+  seed?: Seed | undefined
+}
+
 const DEFAULT_WAIT_MS = 30_000
 const DEFAULT_QUIET_MS = 100
 
@@ -54,7 +66,7 @@ const DEFAULT_QUIET_MS = 100
  * await mitm.close()
  * ```
  */
-export async function startMitm(options: MitmOptions<MitmAuthority> = {}): Promise<TestMitm> {
+export async function startMitm(options: TestMitmOptions = {}): Promise<TestMitm> {
   const mitm = new TestMitm(options)
   await mitm.start()
   return mitm
@@ -73,14 +85,20 @@ export class TestMitm extends Mitm {
   #folder: string | undefined
   #agent: Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> | undefined
 
-  constructor(options: MitmOptions<MitmAuthority> = {}) {
+  /** Decides everything that is left to chance; see {@link TestMitmOptions.seed}. */
+  readonly seed: Seed
+
+  constructor(options: TestMitmOptions = {}) {
     if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
+    // Those of a Mitm are checked by it.
+    const { seed, ...ofMitm } = options
+    if (seed !== undefined && !isSeed(seed)) throw invalidOption('seed', seed, 'a finite number or a text')
     const errors: MitmError[] = []
     const { maxBodyBytes } = options
     const records = recorder({ maxBodyBytes })
     const rules = new RuleList({ maxBodyBytes })
     super({
-      ...options,
+      ...ofMitm,
       middlewares: [records, rules, ...(options.middlewares ?? [])],
       onError: (error) => {
         errors.push(error)
@@ -88,6 +106,7 @@ export class TestMitm extends Mitm {
       },
     })
     this.errors = errors
+    this.seed = seed ?? anySeed()
     this.#recorder = records
     this.#rules = rules
   }
@@ -296,6 +315,10 @@ export class TestMitm extends Mitm {
     const { fetch, ProxyAgent: Agent } = await import('undici')
     return { fetch, agent: new Agent({ uri: url, requestTls: { ca: [certificate, ...rootCertificates] } }) }
   }
+}
+
+function isSeed(value: unknown): value is Seed {
+  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
 }
 
 function isLongLived(exchange: Exchange): boolean {
