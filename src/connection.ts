@@ -18,6 +18,8 @@ export type ConnectionEndReason =
   | 'idle-timeout'
   | 'handed-over'
   | 'mitm-closed'
+  /** On purpose: see `connection.faults`. */
+  | 'fault'
   | 'failed'
 
 /** What was agreed in a TLS handshake. */

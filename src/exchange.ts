@@ -48,6 +48,8 @@ export type ExchangeEndReason =
   | 'blocked'
   | 'idle-timeout'
   | 'mitm-closed'
+  /** A fault broke it: see `exchange.faults`. */
+  | 'fault'
   /** See `exchange.error`. */
   | 'failed'
 

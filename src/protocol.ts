@@ -19,6 +19,11 @@ export function isSameDestination(one: Destination, other: Destination | undefin
   return one.host === other?.host && one.port === other.port && one.tls === other.tls
 }
 
+/** `host:port`, with an IPv6 address in brackets. */
+export function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /**
  * How traffic of one kind is recognised (`resolve`), connected (`connect`) and relayed (`handle`).
  *

@@ -4,3 +4,8 @@
  */
 export { resetPeer } from './reset-peer.ts'
 export type { ResetPeerOptions } from './reset-peer.ts'
+export { dialTimeout } from './dial-timeout.ts'
+export type { DialTimeoutOptions } from './dial-timeout.ts'
+export { dnsFailure } from './dns-failure.ts'
+export { refuseConnection } from './refuse-connection.ts'
+export { unreachable } from './unreachable.ts'

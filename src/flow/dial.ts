@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { errorText, MitmError, systemCode } from '../errors.ts'
 import { parseHostTarget } from '../options.ts'
 import type { ResolvedOptions } from '../options.ts'
+import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import { bypassesProxy, connectThroughProxy } from './upstream-proxy.ts'
 
@@ -79,11 +80,6 @@ export async function dial(destination: Destination, route: Route, options: Dial
     socket.destroy()
     throw error
   }
-}
-
-/** `host:port`, with an IPv6 address in brackets. */
-export function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 function open(host: string, port: number, authority: string, options: DialOptions, way = ''): Promise<Socket> {

@@ -13,10 +13,12 @@ import type { Exchange } from '../exchange.ts'
 import { Host } from '../host.ts'
 import type { IdleTimer } from '../internal/idle-timer.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
+import { InjectedError } from '../fault-errors.ts'
 import { noteFault } from '../fault-record.ts'
 import type { Fault } from '../fault.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
 import type { ResolvedOptions } from '../options.ts'
+import { authorityOf } from '../protocol.ts'
 import type { Destination, Protocol } from '../protocol.ts'
 import { certificateFacts, tlsFacts } from '../tls/facts.ts'
 import { secureServer } from '../tls/secure-server.ts'
@@ -24,7 +26,7 @@ import type { SecuredServer } from '../tls/secure-server.ts'
 import { trustContext } from '../tls/trust.ts'
 import { codedError } from './coded-error.ts'
 import { closeGracefully, hiddenReset, resetSoon } from './close.ts'
-import { authorityOf, dial, ignore, routeOf } from './dial.ts'
+import { dial, ignore, routeOf } from './dial.ts'
 import type { Route } from './dial.ts'
 import type { Pipeline } from './pipeline.ts'
 import { passEndOn, relay, watchIdle } from './relay.ts'
@@ -156,6 +158,8 @@ export class LiveConnection implements ConnectionFlow {
   }
 
   report(error: MitmError): void {
+    // What goes wrong on purpose is among the faults.
+    if (error instanceof InjectedError) return
     this.connection.errors.push(error)
     this.context.report(error, this.connection)
   }
@@ -339,7 +343,8 @@ export class LiveConnection implements ConnectionFlow {
   #failed(error: unknown): void {
     const { connection } = this
     const coded = codedError(error, connection)
-    connection.end(coded.code === 'MITM_CLIENT_RESET' ? 'client-reset' : 'failed')
+    if (coded instanceof InjectedError) connection.end('fault')
+    else connection.end(coded.code === 'MITM_CLIENT_RESET' ? 'client-reset' : 'failed')
     if (this.signal.aborted) return
     this.report(coded)
     // A clean close could pass for the end of what was being relayed.
