@@ -15,8 +15,20 @@ export interface Fault {
   readonly parts: readonly FaultPart[]
 }
 
-/** What goes wrong at one layer. */
-export type FaultPart = DialPart | TunnelPart | TlsPart | CutPart | PacePart | AnswerPart | RewritePart | HeadPart
+/**
+ * What goes wrong at one layer. Those of other protocols (an HTTP/2 frame, a WebSocket message) are further members, each
+ * with a `stage` of its own; whoever does faults takes the stages that it knows and leaves the others alone.
+ */
+export type FaultPart =
+  | DialPart
+  | TunnelPart
+  | TlsPart
+  | CutPart
+  | PacePart
+  | AnswerPart
+  | RewritePart
+  | StreamPart
+  | HeadPart
 
 /** The server cannot be reached. It is not contacted; the client is told in the words of its protocol, as ever. */
 export interface DialPart {
@@ -82,6 +94,11 @@ export interface CutPart {
   readonly afterBytes: number | undefined
   /** Whether `afterBytes` counts from the first octet of the head on. */
   readonly countsHead: boolean
+  /**
+   * How many server-sent events of the body pass before; `afterBytes` then counts from the end of the last of them. They
+   * are found in the body with its transfer coding removed (`EventEnds`).
+   */
+  readonly afterEvents?: number | undefined
   /** For a cut in place of the response: whether the server gets the request all the same. */
   readonly forwards: boolean
   /** `close` sends what is left and a FIN; `halfClose` a FIN, and goes on reading; `stall` holds the connection open. */
@@ -109,8 +126,21 @@ export interface PacePart {
   readonly closeDelayMs?: number | undefined
 }
 
+/** What is known of a message whose octets are about to come. */
+export interface PacedMessage {
+  /** Octets of its head, which come first. */
+  readonly headBytes: number
+  /** Octets behind its head, as they are on the wire; undefined when its length is not said (chunked, or up to the end). */
+  readonly bodyBytes: number | undefined
+}
+
 /** Says when octets go on. */
 export interface Pace {
+  /**
+   * A message begins: called before its first octets, with `scope: 'message'`. Not called in a connection that is not
+   * HTTP, nor where the fault comes into force when the head has passed.
+   */
+  begin?(message: PacedMessage): void
   /**
    * What becomes of octets: the same ones in one or more pieces, each at a moment not before `piece.atMs`, and not before
    * those of the piece before it. Called in the order of the octets, and never late: `piece.atMs` is when they came.
@@ -128,6 +158,17 @@ export interface AnswerPart {
 export interface RewritePart {
   readonly stage: 'rewriteResponse'
   readonly rewrite: Rewrite<RewrittenResponse>
+}
+
+/** The body of the response is changed while it streams. */
+export interface StreamPart {
+  readonly stage: 'stream'
+  /**
+   * Makes what the body is piped through, its content coding removed and not put on again.
+   *
+   * @param acted - Called when something goes wrong on purpose, not before.
+   */
+  open(acted: () => void): TransformStream<Uint8Array, Uint8Array>
 }
 
 /** The octets of the response's head are changed last of all; nothing is put right after that. */
@@ -154,6 +195,8 @@ export interface FaultFeed {
   readonly faults: readonly InjectedFault[]
   /** Calls back whenever these change. @returns What stops that. */
   subscribe(onChange: () => void): () => void
+  /** Takes back that the rules were used: a browser sends the exchange again by itself, and nobody hears of this one. */
+  notCounted?(): void
 }
 
 /** A fault that acted. */

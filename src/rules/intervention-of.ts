@@ -1,6 +1,8 @@
 /** What the acts of rules come to, for those who do it. */
-import type { AnswerPart, FaultFeed, HeadPart, RewritePart } from '../fault.ts'
-import type { Intervention } from '../middleware.ts'
+import { errorText, isMitmError, MitmError } from '../errors.ts'
+import { noteFault } from '../fault-record.ts'
+import type { AnswerPart, Fault, FaultFeed, HeadPart, RewritePart } from '../fault.ts'
+import type { Intervention, StreamRewrite } from '../middleware.ts'
 import type { Act } from './act.ts'
 
 type ActOf<Kind extends Act['kind']> = Extract<Act, { kind: Kind }>
@@ -22,7 +24,10 @@ export function interventionOf(acts: readonly Act[], faults: FaultFeed | undefin
     ...parts.filter((part): part is RewritePart => part.stage === 'rewriteResponse').map(({ rewrite }) => rewrite),
   ]
   const requestStreams = of('requestStream').map(({ rewrite }) => rewrite)
-  const responseStreams = of('responseStream').map(({ rewrite }) => rewrite)
+  const responseStreams = [
+    ...of('responseStream').map(({ rewrite }) => rewrite),
+    ...of('fault').flatMap(({ fault }) => streamsOf(fault)),
+  ]
   const responseHead = parts.filter((part): part is HeadPart => part.stage === 'head')
   const clientData = of('clientData').map(({ transform }) => transform)
   const serverData = of('serverData').map(({ transform }) => transform)
@@ -41,4 +46,22 @@ export function interventionOf(acts: readonly Act[], faults: FaultFeed | undefin
     ...(answer && { answer }),
     ...(faults && { faults }),
   }
+}
+
+/** Its stream parts, which note the fault when it acts. */
+function streamsOf(fault: Fault): readonly StreamRewrite[] {
+  return fault.parts.flatMap((part): readonly StreamRewrite[] => {
+    if (part.stage !== 'stream') return []
+    return [
+      {
+        open: (exchange) => part.open(() => noteFault(exchange.connection, fault, exchange)),
+        blame: (cause) =>
+          isMitmError(cause)
+            ? cause
+            : new MitmError('MITM_RULE_FAILED', `Cannot inject the fault ${fault.text}: ${errorText(cause)}`, {
+                cause,
+              }),
+      },
+    ]
+  })
 }
