@@ -1,0 +1,81 @@
+/** What the fault matrix consists of: each fault, and what each client reports of it. Values only; nothing runs here. */
+import type { ErrorCode, Fault, faults } from 'playwright-mitm/core'
+
+/** Every fault, as `playwright-mitm/core` exports them. Handed in, so that the cases can be read without a build. */
+export type Faults = typeof faults
+
+/**
+ * What a client came to, in few words:
+ *
+ * - `ERR_CONNECTION_RESET`: it failed before it had a response, and this is its code;
+ * - `body: ECONNRESET`: it had the head of a response, and failed in the body;
+ * - `tunnel: status 502`: for a client that opens its tunnel itself, the same of CONNECT;
+ * - `hangs`, `body: hangs`: it waited, when this test had waited long enough;
+ * - `succeeds`, or `succeeds, 10 of 100 octets`, or `succeeds, late` for a response that took its time;
+ * - `status 503`: it was answered, but not with 200;
+ * - `connects without end`: it did not stop to connect.
+ */
+export type Seen = string
+
+/** One of several where versions of the client differ: the first is shown in the docs first. */
+export type Expected = Seen | readonly Seen[]
+
+/** What is asked for: how the server's response of {@link BODY} says where it ends. */
+export type Asked = 'content-length' | 'chunked' | 'until close' | 'gzip' | 'redirect'
+
+/**
+ * The clients of the matrix. Of Chromium there are several: as the fixtures set it up; with the mitm as an HTTP proxy, in place
+ * of SOCKS5 (`connect`); that trusts the CA by its own store (`trusting`); with `ignoreHTTPSErrors` (`ignoring`).
+ */
+export type Client = 'chromium' | 'connect' | 'trusting' | 'ignoring' | 'undici' | 'https'
+
+/** The table that a case stands in. */
+export type Layer = 'reach' | 'certificate' | 'tls' | 'tcp' | 'pace' | 'http'
+
+/** One row. */
+export interface FaultCase {
+  readonly layer: Layer
+  /** As a test writes it, without `faults.`. */
+  readonly code: string
+  readonly fault: (all: Faults) => Fault
+  /** What the fault does; a row without it is about the same fault as the row before. */
+  readonly what?: string
+  /** @defaultValue `content-length` */
+  readonly asked?: Asked
+  /** Sends this much in a POST. @defaultValue a GET */
+  readonly uploads?: number
+  /** A response that came no sooner than after so many milliseconds is `late`. */
+  readonly lateMs?: number
+  readonly chromium: Expected
+  /** @defaultValue as `chromium` */
+  readonly connect?: Expected
+  readonly undici: Expected
+  readonly https: Expected
+  /** @defaultValue as `chromium` */
+  readonly trusting?: Expected
+  /** @defaultValue as `chromium` */
+  readonly ignoring?: Expected
+  /** What the mitm may report beside. @defaultValue nothing */
+  readonly reports?: readonly ErrorCode[]
+}
+
+/** The body of every response: 100 octets. */
+export const BODY: string = JSON.stringify({ message: 'a'.repeat(86) })
+
+/** All that a client may come to in this case, the usual one first. */
+export function expectedOf(row: FaultCase, client: Client): readonly Seen[] {
+  const expected = row[client] ?? row.chromium
+  return typeof expected === 'string' ? [expected] : expected
+}
+
+/** What is said of a response that came whole. */
+export function judge(
+  status: number,
+  body: string,
+  elapsedMs: number,
+  lateMs: number = Number.POSITIVE_INFINITY,
+): Seen {
+  if (status !== 200) return `status ${status}`
+  if (body !== BODY) return `succeeds, ${Buffer.byteLength(body)} of ${Buffer.byteLength(BODY)} octets`
+  return elapsedMs >= lateMs ? 'succeeds, late' : 'succeeds'
+}

@@ -1,0 +1,141 @@
+/** What the clients of Node report of a fault: undici's `fetch` through a ProxyAgent, and `node:https` through CONNECT. */
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import type { TestMitm } from 'playwright-mitm/core'
+import { expectedOf, judge } from './fault-case.ts'
+import type { Client, FaultCase, Seen } from './fault-case.ts'
+import { HOST, pathOf } from './fault-origin.ts'
+
+/** A request under way. */
+export interface Asking {
+  /** Whether the head of a response has come. */
+  readonly hasHead: () => boolean | Promise<boolean>
+  /** Never rejects. */
+  readonly seen: Promise<Seen>
+}
+
+/** So many connections nobody makes for one request. */
+const WITHOUT_END = 20
+/** Longer than any client here takes for what is not a hang. */
+const HANG_MS = 300
+const PATIENCE_MS = 8000
+
+/** Whether a fault of this name has acted in a mitm. */
+export function hasActed(mitm: TestMitm, name: string): boolean {
+  const records = [...mitm.exchanges, ...mitm.connections]
+  return records.some(({ faults }) => faults.some((fault) => fault.name === name))
+}
+
+/**
+ * What came of a request. Where a hang is expected, it is one when nothing has come for a while after the fault has acted;
+ * else it is one when nothing comes for very long.
+ */
+export async function outcome(
+  asking: Asking,
+  { mitm, row, client, name }: { mitm: TestMitm; row: FaultCase; client: Client; name: string },
+): Promise<Seen> {
+  const endless = expectedOf(row, client).filter((seen) => /hangs$|without end$/.test(seen))
+  const hang = async (): Promise<Seen> => {
+    const isAwaited = endless.length > 0
+    const deadline = performance.now() + PATIENCE_MS
+    while (isAwaited && performance.now() < deadline && !hasActed(mitm, name)) await delay(10)
+    await delay(isAwaited ? HANG_MS : PATIENCE_MS)
+    if (mitm.connections.length >= WITHOUT_END) return 'connects without end'
+    return (await asking.hasHead()) ? 'body: hangs' : 'hangs'
+  }
+  return Promise.race([asking.seen, hang()])
+}
+
+/** Asks with `mitm.fetch`. */
+export function askByUndici(mitm: TestMitm, row: FaultCase, signal: AbortSignal): Asking {
+  let hasHead = false
+  const ask = async (): Promise<Seen> => {
+    const startMs = performance.now()
+    try {
+      const init = row.uploads ? { method: 'POST', body: 'u'.repeat(row.uploads) } : {}
+      const response = await mitm.fetch(`https://${HOST}${pathOf(row.asked ?? 'content-length')}`, { ...init, signal })
+      hasHead = true
+      return judge(response.status, await response.text(), performance.now() - startMs, row.lateMs)
+    } catch (error) {
+      return `${hasHead ? 'body: ' : ''}${codeOf(error)}`
+    }
+  }
+  return { hasHead: () => hasHead, seen: ask() }
+}
+
+/** Asks with `node:https` in a tunnel. */
+export function askByHttps(mitm: TestMitm, row: FaultCase, signal: AbortSignal, ca: string): Asking {
+  let stage: 'tunnel' | 'request' | 'body' = 'tunnel'
+  const ask = async (): Promise<Seen> => {
+    const startMs = performance.now()
+    try {
+      const { status, socket } = await openTunnel(mitm, signal)
+      if (!socket) return `tunnel: status ${status}`
+      stage = 'request'
+      const response = await askIn(socket, row, signal, ca)
+      stage = 'body'
+      const body = await bodyOf(response)
+      return judge(response.statusCode ?? 0, body, performance.now() - startMs, row.lateMs)
+    } catch (error) {
+      return `${stage === 'request' ? '' : `${stage}: `}${codeOf(error)}`
+    }
+  }
+  return { hasHead: () => stage === 'body', seen: ask() }
+}
+
+async function openTunnel(
+  mitm: TestMitm,
+  signal: AbortSignal,
+): Promise<{ status: number; socket: Duplex | undefined }> {
+  const path = `${HOST}:443`
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      port: mitm.port,
+      method: 'CONNECT',
+      path,
+      headers: { host: path },
+      agent: false,
+      signal,
+    })
+    request.on('connect', ({ statusCode = 0 }, socket) => {
+      const isOpen = statusCode === 200
+      if (!isOpen) socket.destroy()
+      resolve({ status: statusCode, socket: isOpen ? socket : undefined })
+    })
+    request.on('error', reject)
+    request.end()
+  })
+}
+
+async function askIn(socket: Duplex, row: FaultCase, signal: AbortSignal, ca: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest({
+      host: HOST,
+      path: pathOf(row.asked ?? 'content-length'),
+      method: row.uploads ? 'POST' : 'GET',
+      signal,
+      createConnection: () => connectTls({ socket, servername: HOST, ca }),
+    })
+    request.on('response', resolve)
+    request.on('upgrade', () => reject(Object.assign(new Error('Upgraded'), { code: 'upgraded' })))
+    request.on('error', reject)
+    request.end(row.uploads ? 'u'.repeat(row.uploads) : undefined)
+  })
+}
+
+async function bodyOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString()
+}
+
+/** The code of an error, or of what it is due to, or else its message. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return error.cause === undefined ? error.message : codeOf(error.cause)
+}
