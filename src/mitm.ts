@@ -22,8 +22,9 @@ export interface Registration extends Disposable {
   dispose(): void
 }
 
-/** What a certificate authority of a mitm must be. */
-export type MitmAuthority = Pick<CertificateAuthority, 'certificate' | 'contextFor' | 'untrustedContextFor'>
+/** What a certificate authority of a mitm must be. `faultyContextFor` is needed by faults of certificates and of TLS. */
+export type MitmAuthority = Pick<CertificateAuthority, 'certificate' | 'contextFor' | 'untrustedContextFor'> &
+  Partial<Pick<CertificateAuthority, 'faultyContextFor'>>
 
 /**
  * A man-in-the-middle proxy on one port of the loopback interface. Clients may speak HTTP proxying, SOCKS, TLS or plain

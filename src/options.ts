@@ -1,5 +1,6 @@
 /** The options of a `Mitm`: what they mean, their defaults, and their check. */
 import { MitmError } from './errors.ts'
+import type { CertificateFlaw } from './fault.ts'
 import type { Middleware } from './middleware.ts'
 import type { Protocol } from './protocol.ts'
 
@@ -24,6 +25,14 @@ export interface UpstreamOptions {
 export interface LeafIssuer {
   /** The CA's certificate in PEM. */
   readonly certificate: string
+}
+
+/** In which ways a server is at fault on purpose in a TLS handshake. */
+export interface ServerFlaws {
+  /** What is wrong with its certificate. @defaultValue nothing */
+  readonly flaw?: CertificateFlaw | undefined
+  /** The newest version that it speaks; `TLSv1` is the oldest. @defaultValue the usual ones */
+  readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | undefined
 }
 
 /** The options of {@link Mitm}, all optional. */

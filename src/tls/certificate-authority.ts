@@ -1,14 +1,16 @@
 import { createHash, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContext } from 'node:tls'
 
 import { errorText, isMitmError, MitmError } from '../errors.ts'
+import type { CertificateFlaw } from '../fault.ts'
 import { Lru } from '../internal/lru.ts'
-import { invalidOption, type LeafIssuer } from '../options.ts'
+import { invalidOption, type LeafIssuer, type ServerFlaws } from '../options.ts'
 import { certificateParts } from './sign-anew.ts'
 import { openAuthorityFolder, type PemPair, writeFileAtomically } from './authority-folder.ts'
+import { issueFaultyLeaf } from './faulty-leaf.ts'
 import { generateKey, issueCertificate, type Issuer, pemOf } from './issue.ts'
-import { issueLeaf, leafName, type LeafTemplate, makeLeafTemplate } from './leaf.ts'
+import { issueLeaf, leafName, type LeafName, type LeafTemplate, makeLeafTemplate } from './leaf.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const MAX_VALIDITY_DAYS = 36_500
@@ -199,10 +201,49 @@ export class CertificateAuthority implements LeafIssuer {
    * @throws {@link MitmError} `MITM_CA_FAILED` when no certificate can be made for the name.
    */
   async untrustedContextFor(hostname: string, reason: string): Promise<SecureContext> {
-    const refusing = await cached(this.#refusing, reason, async () =>
+    return await (await this.#refusingAuthority(reason)).contextFor(hostname)
+  }
+
+  /**
+   * A TLS context for a server that is at fault on purpose. With a flaw, the leaf comes alone: this authority's
+   * certificate is not in the chain, for the reason given at {@link CertificateAuthority.untrustedContextFor}. Sessions of
+   * other contexts are not resumed, so that the certificate is always seen.
+   *
+   * @param hostname - A DNS name or an IP address, in any spelling.
+   * @throws {@link MitmError} `MITM_CA_FAILED` when no certificate can be made for it.
+   */
+  async faultyContextFor(hostname: string, { flaw, maxVersion }: ServerFlaws): Promise<SecureContext> {
+    const name = leafName(hostname)
+    return await cached(this.#contexts, `${name.value} ${flaw ?? ''} ${maxVersion ?? ''}`, async () => {
+      try {
+        const { key, cert } = await this.#identity(name, flaw)
+        return createSecureContext({
+          key,
+          cert,
+          // Without one, a client that is asked for a certificate cannot resume a session, and fails.
+          sessionIdContext: 'mitm',
+          ...(maxVersion && { minVersion: 'TLSv1', maxVersion }),
+          // OpenSSL itself would refuse weak signatures and keys, and old versions.
+          ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=0`,
+        })
+      } catch (error) {
+        throw caFailed(`make a certificate for ${JSON.stringify(hostname)}`, error)
+      }
+    })
+  }
+
+  async #identity(name: LeafName, flaw: CertificateFlaw | undefined): Promise<{ key: string; cert: string }> {
+    const template = await cached(this.#templates, 'leaf', makeLeafTemplate)
+    if (!flaw) return { key: template.key, cert: issueLeaf(name, template, this.#issuer) + this.certificate }
+    const issuer = flaw === 'untrusted' ? (await this.#refusingAuthority('unknown authority')).#issuer : this.#issuer
+    const leaf = await issueFaultyLeaf(name, flaw, template, issuer)
+    return { key: leaf.key, cert: leaf.certificate }
+  }
+
+  async #refusingAuthority(reason: string): Promise<CertificateAuthority> {
+    return await cached(this.#refusing, reason, async () =>
       CertificateAuthority.create({ commonName: `Server certificate refused: ${reason}` }),
     )
-    return await refusing.contextFor(hostname)
   }
 }
 

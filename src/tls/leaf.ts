@@ -1,8 +1,8 @@
 /** The certificates that clients are shown: one for each name, valid for nothing else. */
+import { createPrivateKey } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
-
-import type { X509Certificate } from 'node:crypto'
 
 import { MitmError } from '../errors.ts'
 import { generateKey, type Issuer, makeCertificate, pemOf, shortenName } from './issue.ts'
@@ -75,22 +75,53 @@ export async function makeLeafTemplate(): Promise<LeafTemplate> {
   return { certificate, key: pemOf(key) }
 }
 
+/** What is otherwise than in a good leaf. */
+export interface LeafVariation {
+  /** From when until when it is valid. */
+  readonly validity?: { readonly notBefore: Date; readonly notAfter: Date } | undefined
+  /** Whether it names a host beside its subject. @defaultValue `true` */
+  readonly hasAltName?: boolean | undefined
+  /** Whose key signs it: the issuer's, or its own. @defaultValue `'issuer'` */
+  readonly signedBy?: 'issuer' | 'itself' | undefined
+  /** What the signature is made over. @defaultValue `'sha256'` */
+  readonly digest?: 'sha256' | 'sha1' | undefined
+  /** The key that it is for, as a SubjectPublicKeyInfo element. @defaultValue the template's */
+  readonly publicKeyInfo?: Buffer | undefined
+}
+
 /**
  * Makes a leaf: for one name, for servers only, back-dated by a day, valid for a little more than a year and never
  * longer than its issuer.
  *
  * @param name - What it is made out to; as the only subject alternative name (RFC 6125 section 6.4.4).
  * @param template - Says the rest; its key is the leaf's.
+ * @param variation - What is to be otherwise, for a leaf that is faulty on purpose.
  * @returns PEM.
  */
-export function issueLeaf(name: LeafName, template: LeafTemplate, issuer: Issuer): string {
-  const now = Date.now()
-  const notBefore = Math.max(now - DAY_MS, Date.parse(issuer.certificate.validFrom))
-  const notAfter = Math.min(now + VALIDITY_DAYS * DAY_MS, Date.parse(issuer.certificate.validTo))
-  return signAnew(template.certificate, issuer.parts, issuer.key, {
+export function issueLeaf(
+  name: LeafName,
+  template: LeafTemplate,
+  issuer: Issuer,
+  variation: LeafVariation = {},
+): string {
+  const { hasAltName = true, signedBy = 'issuer', digest, publicKeyInfo } = variation
+  const { notBefore, notAfter } = variation.validity ?? goodValidity(issuer)
+  const isOwnIssuer = signedBy === 'itself'
+  const key = isOwnIssuer ? createPrivateKey(template.key) : issuer.key
+  return signAnew(template.certificate, isOwnIssuer ? 'itself' : issuer.parts, key, {
     serial: writeSerial(),
-    validity: writeValidity(new Date(notBefore), new Date(notAfter)),
+    validity: writeValidity(notBefore, notAfter),
     subject: writeCommonName(shortenName(name.value)),
-    extension: writeSubjectAltName(name.kind, name.value),
+    extension: hasAltName ? writeSubjectAltName(name.kind, name.value) : undefined,
+    publicKeyInfo,
+    digest,
   })
+}
+
+function goodValidity({ certificate }: Issuer): { notBefore: Date; notAfter: Date } {
+  const now = Date.now()
+  return {
+    notBefore: new Date(Math.max(now - DAY_MS, Date.parse(certificate.validFrom))),
+    notAfter: new Date(Math.min(now + VALIDITY_DAYS * DAY_MS, Date.parse(certificate.validTo))),
+  }
 }

@@ -16,10 +16,18 @@ const SUBJECT_KEY_ID = Buffer.from([0x55, 0x1d, 0x0e])
 const AUTHORITY_KEY_ID = Buffer.from([0x55, 0x1d, 0x23])
 /** KeyIdentifier is `[0] IMPLICIT` in AuthorityKeyIdentifier. */
 const KEY_IDENTIFIER_TAG = 0x80
-/** AlgorithmIdentifier of RFC 5758 section 3.2. */
-const ECDSA_WITH_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex')
-/** AlgorithmIdentifier of RFC 4055 section 5, with the NULL that it demands. */
-const RSA_WITH_SHA256 = Buffer.from('300d06092a864886f70d01010b0500', 'hex')
+/** AlgorithmIdentifiers: of RFC 5758 section 3.2, and of RFC 4055 section 5, with the NULL that it demands. */
+const SIGNATURE_ALGORITHMS = {
+  sha256: {
+    ec: Buffer.from('300a06082a8648ce3d040302', 'hex'),
+    rsa: Buffer.from('300d06092a864886f70d01010b0500', 'hex'),
+  },
+  // RFC 3279 section 2.2: nobody should accept these any more.
+  sha1: {
+    ec: Buffer.from('300906072a8648ce3d0401', 'hex'),
+    rsa: Buffer.from('300d06092a864886f70d0101050500', 'hex'),
+  },
+} as const
 
 /** What a chain needs of a certificate, as DER. */
 export interface CertificateParts {
@@ -37,8 +45,12 @@ export interface OwnFields {
   readonly validity: Buffer
   /** The Name element. */
   readonly subject: Buffer
-  /** An extension that it has beside those of the other one. */
-  readonly extension: Buffer
+  /** An extension that it has beside those of the other one, if any. */
+  readonly extension?: Buffer | undefined
+  /** The SubjectPublicKeyInfo element. @defaultValue that of the other one */
+  readonly publicKeyInfo?: Buffer | undefined
+  /** What the signature is made over. @defaultValue `'sha256'` */
+  readonly digest?: 'sha256' | 'sha1' | undefined
 }
 
 /** Takes out of a certificate what a chain needs. */
@@ -75,24 +87,26 @@ export function signAnew(
   issuerKey: KeyObject,
   ownFields?: OwnFields,
 ): string {
-  const own = certificateParts(certificate)
-  const subject = ownFields?.subject ?? own.subject
+  const template = certificateParts(certificate)
+  const { subject = template.subject, publicKeyInfo, digest = 'sha256' } = ownFields ?? {}
+  const own = { keyId: publicKeyInfo ? hashPublicKey(publicKeyInfo) : template.keyId }
   const authority = issuer === 'itself' ? { subject, keyId: own.keyId } : issuer
   const keyIds = [
     writeExtension(SUBJECT_KEY_ID, writeElement(TAG.octetString, own.keyId)),
     writeExtension(AUTHORITY_KEY_ID, writeElement(TAG.sequence, writeElement(KEY_IDENTIFIER_TAG, authority.keyId))),
   ]
-  const algorithm = issuerKey.asymmetricKeyType === 'rsa' ? RSA_WITH_SHA256 : ECDSA_WITH_SHA256
-  const others = [undefined, ownFields?.serial, algorithm, authority.subject, ownFields?.validity, subject]
+  const algorithm = SIGNATURE_ALGORITHMS[digest][issuerKey.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec']
+  const { serial, validity, extension: ownExtension } = ownFields ?? {}
+  const others = [undefined, serial, algorithm, authority.subject, validity, subject, publicKeyInfo]
   const fields = readFields(certificate).map(({ tag, content, whole }, index) => {
     if (tag !== TAG.extensions) return others[index] ?? whole
     const extensions = readChildren(content).map((extension) => extension.whole)
-    if (ownFields) extensions.push(ownFields.extension)
+    if (ownExtension) extensions.push(ownExtension)
     return writeElement(TAG.extensions, writeElement(TAG.sequence, ...extensions, ...keyIds))
   })
   const toBeSigned = writeElement(TAG.sequence, ...fields)
   // A BIT STRING begins with the number of unused bits in its last octet.
-  const signature = writeElement(TAG.bitString, Buffer.from([0]), sign('sha256', toBeSigned, issuerKey))
+  const signature = writeElement(TAG.bitString, Buffer.from([0]), sign(digest, toBeSigned, issuerKey))
   return toPem(writeElement(TAG.sequence, toBeSigned, algorithm, signature))
 }
 
