@@ -21,6 +21,7 @@ import { problemWithJson } from './content-change.ts'
 import { show } from './filter-text.ts'
 import { applyHeaders, fieldValue, problemWithHeaders } from './headers-input.ts'
 import type { HeadersInput } from './headers-input.ts'
+import { invalidRule } from './invalid-rule.ts'
 import {
   changeRequest,
   changeResponse,
@@ -32,6 +33,8 @@ import {
 import type { RequestChange, ResponseChange } from './message-change.ts'
 import { viewRequest, viewResponse } from './message-view.ts'
 import type { RequestView, ResponseView } from './message-view.ts'
+
+export { invalidRule } from './invalid-rule.ts'
 
 /** Given to `rewriteRequest`: returns what becomes of the request, or undefined to leave it. */
 export type RequestRewriter = (request: RequestView) => MaybePromise<RequestChange | undefined | void>
@@ -56,11 +59,6 @@ export type Act = { readonly text: string } & (
   | { readonly kind: 'delay'; readonly ms: number }
   | { readonly kind: 'fault'; readonly fault: Fault }
 )
-
-/** The error for a method of a rule that was told something it cannot do. */
-export function invalidRule(method: string, problem: string): MitmError {
-  return new MitmError('MITM_INVALID_RULE', `Cannot use ${method}(): ${problem}`)
-}
 
 /** Answers with a status, a body and header fields. @throws {@link MitmError} `MITM_INVALID_RULE` */
 export function respondAct(status: number, body?: string | Uint8Array, headers?: HeadersInput): Act {
