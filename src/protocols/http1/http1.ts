@@ -6,11 +6,15 @@ import { METHODS } from 'node:http'
 
 import type { Connection } from '../../connection.ts'
 import { errorText, InvalidProtocol, isMitmError, MitmError } from '../../errors.ts'
+import type { Field } from '../../exchange.ts'
 import { Protocol } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
+import { injectTunnelFaults } from '../../tunnel-faults.ts'
+import type { TunnelReply } from '../../tunnel-faults.ts'
 import { findHeadEnd, looksLikeRequest, parseAuthority, parseRequestHead } from './head.ts'
 import { destinationOf, errorOctets, statusFor } from './messages.ts'
 import { Session } from './session.ts'
+import { writeResponseHead } from './write.ts'
 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n')
 
@@ -85,6 +89,11 @@ export class Http1 extends Protocol {
       return
     }
     try {
+      const reply = await injectTunnelFaults(connection, destination)
+      if (reply) {
+        if (reply !== 'over') connection.client.writer?.write(replyOctets(reply))
+        return
+      }
       if (!connection.mayAnswer(destination)) await connection.dial(destination)
     } catch (error) {
       // Never a bare close: some clients would try again at once, thousands of times.
@@ -97,6 +106,8 @@ export class Http1 extends Protocol {
   }
 
   override handle(connection: Connection): Promise<void> {
+    // Over by a fault, before there was a tunnel.
+    if (connection.endReason) return Promise.resolve()
     const first = this.#first.get(connection)
     this.#first.delete(connection)
     // Without octets of its own there was a CONNECT: what follows is another layer.
@@ -104,6 +115,19 @@ export class Http1 extends Protocol {
     connection.layers.push('http/1.1')
     return new Session(connection, this.bufferSize).run(first)
   }
+}
+
+/** What a client that asked for a tunnel is answered on purpose. */
+function replyOctets(reply: TunnelReply): Buffer {
+  if (reply.kind === 'octets') return reply.octets
+  const [status, statusText] = reply.kind === 'status' ? [reply.status, reply.statusText] : [502, 'Bad Gateway']
+  const fields: Field[] = [
+    ['content-length', '0'],
+    ['connection', 'close'],
+  ]
+  // Without a challenge it would not be a 407 (RFC 9110 section 15.5.8).
+  if (status === 407) fields.push(['proxy-authenticate', 'Basic realm="playwright-mitm"'])
+  return writeResponseHead({ status, statusText, fields })
 }
 
 /** Whether octets are, or begin, a method that clients are known to send. */

@@ -4,6 +4,8 @@ import { InvalidProtocol, isMitmError } from '../../errors.ts'
 import type { MitmError } from '../../errors.ts'
 import { Protocol } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
+import { injectTunnelFaults } from '../../tunnel-faults.ts'
+import type { TunnelReply } from '../../tunnel-faults.ts'
 import {
   AUTH_METHODS,
   parseGreeting,
@@ -16,6 +18,7 @@ import type { ParseResult, SocksRequest } from './parse.ts'
 import { greetingReply, reply, replyCodeFor, socks4Reply, userPasswordReply } from './write.ts'
 
 const SUCCEEDED = 0
+const GENERAL_FAILURE = 1
 
 /** What the client has said so far. */
 interface Conversation {
@@ -75,6 +78,11 @@ export class Socks extends Protocol {
   override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
     const isVersion5 = data[0] === 5
     try {
+      const answer = await injectTunnelFaults(connection, destination)
+      if (answer) {
+        if (answer !== 'over') connection.client.writer?.write(replyOctets(answer, isVersion5))
+        return
+      }
       if (!connection.mayAnswer(destination)) await connection.dial(destination)
     } catch (error) {
       if (isMitmError(error)) this.refuse(connection, data, error)
@@ -85,8 +93,17 @@ export class Socks extends Protocol {
   }
 
   override handle(connection: Connection): Promise<void> {
+    // Over by a fault, before there was a tunnel.
+    if (connection.endReason) return Promise.resolve()
     return connection.unwrap()
   }
+}
+
+/** What a client that asked for a tunnel is answered on purpose. */
+function replyOctets(answer: TunnelReply, isVersion5: boolean): Buffer {
+  if (answer.kind === 'octets') return answer.octets
+  if (!isVersion5) return socks4Reply(false)
+  return reply(answer.kind === 'socks' ? answer.code : GENERAL_FAILURE)
 }
 
 function isSocks(octets: Buffer): boolean {
