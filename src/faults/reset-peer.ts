@@ -1,19 +1,9 @@
-import type { Side } from '../errors.ts'
 import type { Fault } from '../fault.ts'
-import { checkOptions, octetCount, oneOf, optional, sideName, yesOrNo } from './check.ts'
-import { cutText } from './cut-text.ts'
+import { plainCut } from './cut-options.ts'
+import type { CutOptions } from './cut-options.ts'
 
 /** The options of {@link resetPeer}. */
-export interface ResetPeerOptions {
-  /** Octets that pass before. @defaultValue none: the reset is in place of the whole message */
-  afterBytes?: number | undefined
-  /** What `afterBytes` counts: octets behind the head, or from the first of the head on. @defaultValue `'body'` */
-  of?: 'body' | 'message' | undefined
-  /** For a reset in place of the response: whether the server gets the request first. @defaultValue `false` */
-  forward?: boolean | undefined
-  /** Towards whom. @defaultValue `'client'` */
-  side?: Side | undefined
-}
+export type ResetPeerOptions = CutOptions
 
 /**
  * Breaks the connection with a TCP reset (RST), as a process that dies or a firewall does.
@@ -34,30 +24,5 @@ export interface ResetPeerOptions {
  * ```
  */
 export function resetPeer(options: ResetPeerOptions = {}): Fault {
-  const {
-    afterBytes,
-    of = 'body',
-    forward = false,
-    side = 'client',
-  } = checkOptions('resetPeer', options, {
-    afterBytes: optional(octetCount),
-    of: optional(oneOf('body', 'message')),
-    forward: optional(yesOrNo),
-    side: optional(sideName),
-  })
-  return {
-    name: 'resetPeer',
-    text: cutText('resetPeer', { afterBytes, of, forward, side }),
-    parts: [
-      {
-        stage: 'cut',
-        side,
-        afterBytes,
-        countsHead: of === 'message',
-        forwards: forward,
-        end: 'reset',
-        afterMs: 0,
-      },
-    ],
-  }
+  return plainCut('resetPeer', options, 'reset')
 }
