@@ -2,13 +2,8 @@
 import { expectedOf } from './fault-case.ts'
 import type { Client, FaultCase, Layer, Seen } from './fault-case.ts'
 
-/** Bits a second and milliseconds of a link, as `network()` has it. */
-export interface PresetRow {
-  readonly name: string
-  readonly downKbps: number
-  readonly upKbps: number
-  readonly rttMs: number
-}
+/** What a link can do, by name, as `network()` has it. */
+export type Presets = Readonly<Record<string, { downKbps: number; upKbps: number; rttMs: number }>>
 
 /** A client's column. */
 interface Column {
@@ -57,7 +52,7 @@ export function withTables(text: string, tables: Readonly<Record<string, string>
 }
 
 /** Every table of the docs, by the name of its mark. */
-export function faultTables(cases: readonly FaultCase[], presets: readonly PresetRow[]): Record<string, string> {
+export function faultTables(cases: readonly FaultCase[], presets: Presets): Record<string, string> {
   const tables: Record<string, string> = {}
   // A boundary: the keys of a record.
   for (const layer of Object.keys(COLUMNS) as Layer[]) tables[layer] = layerTable(cases, layer)
@@ -107,10 +102,15 @@ function symptomTable(cases: readonly FaultCase[]): string {
   }).join('\n\n')
 }
 
-function presetTable(presets: readonly PresetRow[]): string {
+function presetTable(presets: Presets): string {
   return table(
     ['preset', 'down', 'up', 'round trip'],
-    presets.map(({ name, downKbps, upKbps, rttMs }) => [`\`${name}\``, rate(downKbps), rate(upKbps), `${rttMs} ms`]),
+    Object.entries(presets).map(([name, { downKbps, upKbps, rttMs }]) => [
+      `\`${name}\``,
+      rate(downKbps),
+      rate(upKbps),
+      `${rttMs} ms`,
+    ]),
   )
 }
 
