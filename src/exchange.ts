@@ -320,6 +320,8 @@ export class Exchange {
    * octet of the response. The page never hears of it, so matchers do not count it.
    */
   isResent = false
+  /** Whether a fault holds it, so that it may not come to an end by itself. */
+  isStalled = false
 
   readonly #startMs = performance.now()
   readonly #number: number

@@ -2,6 +2,7 @@
 import type { Connection, ConnectionEndReason, TlsFacts } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import type { FaultRecord } from '../fault.ts'
 
 /** The client of a connection. */
 export interface ClientRecord {
@@ -45,6 +46,8 @@ export class ConnectionRecord {
   readonly endReason: ConnectionEndReason | undefined = undefined
   /** What went wrong, first thing first. */
   readonly errors: readonly MitmError[]
+  /** The faults that acted on it or on its exchanges, first thing first. */
+  readonly faults: readonly FaultRecord[]
   /** The exchanges that began on it, in that order. */
   readonly exchanges: readonly Exchange[]
 
@@ -60,6 +63,7 @@ export class ConnectionRecord {
     // Shared, not copied: these grow by themselves, and no socket hangs on them.
     this.layers = connection.layers
     this.errors = connection.errors
+    this.faults = connection.faults
     this.#bytes = connection.bytes
   }
 

@@ -3,6 +3,7 @@ import { HttpResponse } from '../../exchange.ts'
 import type { Exchange } from '../../exchange.ts'
 import type { Answer, RewrittenResponse } from '../../middleware.ts'
 import { completeResponse, CONTINUE } from './messages.ts'
+import { finishAnswer } from './finish.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -32,7 +33,7 @@ export async function writeAnswer(
 ): Promise<void> {
   transfer.closesClient = !transfer.facts.keepsAlive
   await compose(session, transfer, response, answeredBy)
-  session.finishAnswer(transfer)
+  await finishAnswer(session, transfer)
 }
 
 /** Sends a response whose body is known. */

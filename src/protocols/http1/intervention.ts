@@ -2,7 +2,9 @@
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpRequest, HttpResponse } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
-import type { DataTransform, Intervention, RewrittenRequest } from '../../middleware.ts'
+import type { Intervention, RewrittenRequest } from '../../middleware.ts'
+import { answerError } from './answer-error.ts'
+import { ExchangeFaults } from './exchange-faults.ts'
 import { answer, changed, compose, tellToContinue } from './answer.ts'
 import {
   bodyTooLarge,
@@ -13,7 +15,7 @@ import {
   streamedResponseHead,
 } from './messages.ts'
 import type { Session } from './session.ts'
-import type { Lane, Transfer } from './transfer.ts'
+import type { Transfer } from './transfer.ts'
 
 /** Does what was decided for an exchange whose request is being held. Never rejects. */
 export async function intervene(
@@ -25,6 +27,11 @@ export async function intervene(
     const decided = await plan
     if (transfer.isOver) return
     transfer.plan = decided
+    if (decided?.faults) {
+      transfer.faults = new ExchangeFaults(session, transfer, decided.faults)
+      if (await transfer.faults.first()) return
+      if (decided.answer) await transfer.faults.uplink()
+    }
     if (decided?.answer) await answer(session, transfer, decided.answer)
     else if (decided?.rewriteRequest?.length) await sendChanged(session, transfer, decided.rewriteRequest)
     else {
@@ -33,7 +40,7 @@ export async function intervene(
     }
     session.flush()
   } catch (error) {
-    await session.answerError(transfer, codedFailure(error)).catch((failure: unknown) => session.fail(failure))
+    await answerError(session, transfer, codedFailure(error)).catch((failure: unknown) => session.fail(failure))
   }
 }
 
@@ -132,30 +139,8 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
     }
   } catch (error) {
     transfer.responseMode = 'drop'
-    await session.answerError(transfer, codedFailure(error))
+    await answerError(session, transfer, codedFailure(error))
   }
-}
-
-/**
- * Passes octets through the transforms of rules, one after the other, and collects what they give; after what the same
- * lane still has to send, however long that takes.
- */
-export function transformData(
-  transforms: readonly DataTransform[],
-  octets: Buffer,
-  lane: Lane,
-  session: Session,
-): Promise<void> {
-  const { connection } = session
-  const step = async (before: Promise<void> | undefined): Promise<void> => {
-    await before
-    let current = octets
-    for (const transform of transforms) current = Buffer.from(await transform(current, connection))
-    lane.outbox.add(current)
-    session.flush()
-  }
-  lane.last = step(lane.last)
-  return lane.last
 }
 
 function codedFailure(error: unknown): MitmError {

@@ -32,6 +32,14 @@ export class Ledger {
     return false
   }
 
+  /** Whether a fault holds what is under way, or a rule lets the client wait. */
+  get isStalled(): boolean {
+    for (const { faults, isLingering } of this.#open) {
+      if (isLingering || faults?.client.isStopped || faults?.server.isStopped) return true
+    }
+    return false
+  }
+
   begin(transfer: Transfer): void {
     this.#open.add(transfer)
     this.#flow.notify('requestStarted', transfer.exchange)
@@ -87,8 +95,9 @@ export class Ledger {
 
   end(transfer: Transfer, reason: ExchangeEndReason): void {
     if (transfer.isOver) return
-    transfer.isOver = true
+    transfer.over()
     this.#open.delete(transfer)
+    transfer.faults?.close()
     const { exchange } = transfer
     exchange.endReason = reason
     exchange.timings.endMs = exchange.elapsedMs()

@@ -1,14 +1,19 @@
 /** Collects the octets that one read gives to forward, so that they leave in one write, as they came. */
 import type { Writable } from 'node:stream'
 
+import { Link } from '../../internal/link.ts'
+import type { Schedule } from '../../internal/link.ts'
 import { writeThrough } from '../../internal/pump.ts'
 import type { Pump } from '../../internal/pump.ts'
+import { whenWritable } from '../../internal/writable.ts'
 
 /** Octets on their way to one host. */
 export class Outbox {
   /** The chunk that is being read: when all of it is forwarded, it is written itself. */
   chunk: Buffer | undefined
   #octets: Buffer[] = []
+  /** What slows it down, once something has. */
+  #link: Link | undefined
 
   add(octets: Buffer): void {
     if (octets.length > 0) this.#octets.push(octets)
@@ -24,7 +29,31 @@ export class Outbox {
     const [first] = slices
     if (!first) return
     this.#octets = []
-    writeThrough(writer, slices.length === 1 ? first : joinSlices(slices, this.chunk), pump)
+    const octets = slices.length === 1 ? first : joinSlices(slices, this.chunk)
+    if (this.#link) this.#link.push(octets, writer, pump)
+    else writeThrough(writer, octets, pump)
+  }
+
+  /** What octets pass from now on before they are written. */
+  pace(schedules: readonly Schedule[]): void {
+    if (!this.#link && schedules.length === 0) return
+    this.#link ??= new Link()
+    this.#link.schedules = schedules
+  }
+
+  /** Resolves when everything that was flushed is written; undefined when it is. */
+  whenSent(): Promise<void> | undefined {
+    return this.#link?.whenEmpty()
+  }
+
+  /** Resolves when there is room for more; undefined when there is now, or nobody takes anything any more. */
+  whenRoom(writer: Writable | undefined): Promise<void> | undefined {
+    return this.#link?.whenRoom() ?? (writer && whenWritable(writer))
+  }
+
+  /** Forgets what is not written yet. */
+  close(): void {
+    this.#link?.close()
   }
 }
 

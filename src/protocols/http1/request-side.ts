@@ -193,6 +193,7 @@ export class RequestSide {
     const transfer = this.#current
     if (!transfer) return undefined
     for (const slice of content) transfer.exchange.request.addBody(slice)
+    if (transfer.requestMode === 'pipe') return transfer.requestPipe?.write(content)
     return this.#pass(transfer, octets)
   }
 
@@ -209,7 +210,8 @@ export class RequestSide {
   #onEnd({ octets, trailers }: PartOf<'end'>): MaybePromise<void> {
     const transfer = this.#current
     if (!transfer) return undefined
-    const passed = this.#pass(transfer, octets)
+    const isPiped = transfer.requestMode === 'pipe'
+    const passed = isPiped ? transfer.requestPipe?.end(trailers) : this.#pass(transfer, octets)
     return isPromise(passed) ? passed.then(() => this.#over(transfer, trailers)) : this.#over(transfer, trailers)
   }
 
@@ -229,7 +231,7 @@ export class RequestSide {
       if (broken) session.ledger.end(broken, 'opaque')
       else this.#recordOpaque(octets, reason)
     }
-    if (broken?.requestMode === 'drop') return undefined
+    if (broken?.requestMode === 'drop' || broken?.requestMode === 'pipe') return undefined
     return session.sendOpaque([...(broken?.takeHeld() ?? []), octets])
   }
 

@@ -3,6 +3,7 @@ import { HttpResponse } from '../../exchange.ts'
 import type { Field, HeadParser, ResponseHead } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import { answerErrorLater } from './answer-error.ts'
 import { Framer } from './framer.ts'
 import type { Part } from './framer.ts'
 
@@ -65,6 +66,7 @@ export class ResponseSide {
           : this.#onHead(transfer, part)
       case 'body':
         this.#onBody(transfer, part)
+        if (transfer.responseMode === 'pipe') return transfer.responsePipe?.write(part.content)
         return this.#pass(transfer, part.octets)
       case 'end':
         return this.#onEnd(transfer, part)
@@ -83,7 +85,8 @@ export class ResponseSide {
     transfer.status = facts.status
     transfer.closesClient = facts.isCloseDelimited || !facts.keepsAlive
     if (facts.isCloseDelimited) this.#session.nothingFollows(transfer)
-    if (transfer.plan?.rewriteResponse?.length && facts.status !== 101) {
+    const { plan } = transfer
+    if ((plan?.rewriteResponse?.length || plan?.responseStreams?.length) && facts.status !== 101) {
       transfer.exchange.serverResponse = response
       return interveneInResponse(this.#session, transfer, 'head')
     }
@@ -101,7 +104,7 @@ export class ResponseSide {
     if (transfer.responseMode !== 'hold' || !serverResponse || serverResponse.bodySize <= maxBodyBytes) return
     transfer.responseMode = 'drop'
     const what = `the response to ${transfer.facts.method} ${transfer.exchange.request.url}`
-    this.#session.answerErrorLater(transfer, bodyTooLarge(what, serverResponse.bodySize, maxBodyBytes))
+    answerErrorLater(this.#session, transfer, bodyTooLarge(what, serverResponse.bodySize, maxBodyBytes))
   }
 
   #pass(transfer: Transfer, octets: Buffer): MaybePromise<void> {
@@ -109,8 +112,11 @@ export class ResponseSide {
   }
 
   #onEnd(transfer: Transfer, { octets, trailers }: PartOf<'end'>): MaybePromise<void> {
-    const passed = this.#pass(transfer, octets)
-    return isPromise(passed) ? passed.then(() => this.#over(transfer, trailers)) : this.#over(transfer, trailers)
+    const isPiped = transfer.responseMode === 'pipe'
+    const passed = isPiped ? transfer.responsePipe?.end(trailers) : this.#pass(transfer, octets)
+    const settled = (): MaybePromise<void> => this.#session.passage.responseSettled(transfer)
+    const sent = isPromise(passed) ? passed.then(settled) : settled()
+    return isPromise(sent) ? sent.then(() => this.#over(transfer, trailers)) : this.#over(transfer, trailers)
   }
 
   #over(transfer: Transfer, trailers: readonly Field[]): MaybePromise<void> {
@@ -124,7 +130,8 @@ export class ResponseSide {
   }
 
   #onOpaque(part: Part, transfer: Transfer | undefined): MaybePromise<void> {
-    this.#session.toClient.add(part.octets)
-    return this.#session.responseLost(transfer, part.kind === 'opaque' ? part.reason : '')
+    const passed = this.#session.returnOpaque(part.octets)
+    const lost = this.#session.responseLost(transfer, part.kind === 'opaque' ? part.reason : '')
+    return isPromise(passed) ? passed.then(() => lost) : lost
   }
 }

@@ -8,25 +8,24 @@
  */
 import type { Connection, StreamEnd } from '../../connection.ts'
 import { isMitmError } from '../../errors.ts'
-import type { MitmError, Side } from '../../errors.ts'
+import type { Side } from '../../errors.ts'
 import type { ExchangeEndReason } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
 import { isPromise, runStep } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
-import type { DataTransform } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
+import { answerError } from './answer-error.ts'
 import type { Part } from './framer.ts'
-import { writeAnswer } from './answer.ts'
-import { transformData } from './intervention.ts'
 import { Ledger } from './ledger.ts'
-import { errorResponse, statusFor } from './messages.ts'
-import { Outbox } from './outbox.ts'
+import type { Outbox } from './outbox.ts'
+import { Passage } from './passage.ts'
 import { RequestSide } from './request-side.ts'
 import { ResponseSide } from './response-side.ts'
 import { ServerLink } from './server-link.ts'
-import type { Lane, Transfer } from './transfer.ts'
+import { SlowClosing } from './slow-closing.ts'
+import type { Sink, Transfer } from './transfer.ts'
 
 /** A part of one kind. */
 export type PartOf<Kind extends Part['kind']> = Extract<Part, { kind: Kind }>
@@ -35,10 +34,8 @@ export type PartOf<Kind extends Part['kind']> = Extract<Part, { kind: Kind }>
 export class Session {
   readonly connection: Connection
   readonly isTunnelled: boolean
-  readonly toClient: Outbox = new Outbox()
-  readonly toServer: Outbox = new Outbox()
-  readonly #clientLane: Lane = { outbox: this.toClient, last: undefined }
-  readonly #serverLane: Lane = { outbox: this.toServer, last: undefined }
+  readonly passage: Passage = new Passage(this)
+  readonly closing: SlowClosing = new SlowClosing()
   /** The exchanges under way. */
   readonly ledger: Ledger
   /** Whether this connection is done with. */
@@ -69,6 +66,14 @@ export class Session {
     const { reader } = connection.client
     if (!reader) throw new TypeError('The client has no reader')
     this.#clientPump = new Pump(reader, this.#handlers('client'), bufferSize)
+  }
+
+  get toClient(): Outbox {
+    return this.passage.toClient
+  }
+
+  get toServer(): Outbox {
+    return this.passage.toServer
   }
 
   /**
@@ -196,7 +201,7 @@ export class Session {
       await this.#openServer(destination)
     } catch (error) {
       if (!isMitmError(error)) throw error
-      await this.answerError(transfer, error)
+      await answerError(this, transfer, error)
       return
     }
     if (!transfer.isOver) await this.#send(transfer, octets)
@@ -213,30 +218,33 @@ export class Session {
     return wait
   }
 
-  /** Sends octets of a request, through the transforms of the rules that it has. */
+  /** Sends octets of a request, as rules want them. */
   sendToServer(transfer: Transfer, octets: Buffer): MaybePromise<void> {
-    return this.#pass(octets, transfer.plan?.clientData, this.#serverLane)
+    return this.passage.sendToServer(transfer, octets)
   }
 
-  /** Sends octets of a response, through the transforms of the rules that it has. */
+  /** Sends octets of a response, its head first and whole, as rules want them. */
   sendToClient(transfer: Transfer, octets: Buffer): MaybePromise<void> {
-    return this.#pass(octets, transfer.plan?.serverData, this.#clientLane)
-  }
-
-  #pass(octets: Buffer, transforms: readonly DataTransform[] | undefined, lane: Lane): MaybePromise<void> {
-    if (transforms?.length && octets.length > 0) return transformData(transforms, octets, lane, this)
-    lane.outbox.add(octets)
-    return undefined
+    return this.passage.sendToClient(transfer, octets)
   }
 
   /** Sends octets that belong to no exchange. */
   sendOpaque(octets: readonly Buffer[]): MaybePromise<void> {
     const { destination } = this.connection
-    const send = (): void => {
-      for (const slice of octets) this.toServer.add(slice)
+    const sink: Sink = this.#upgraded?.faults?.server ?? this.toServer
+    const send = (): MaybePromise<void> => {
+      let wait: MaybePromise<void> = undefined
+      for (const slice of octets) wait = sink.add(slice)
+      return wait
     }
     if (this.#server.destination || !destination) return send()
     return this.#openServer(destination).then(send)
+  }
+
+  /** Sends octets of the server that belong to no exchange. */
+  returnOpaque(octets: Buffer): MaybePromise<void> {
+    const sink: Sink = this.#upgraded?.faults?.client ?? this.toClient
+    return sink.add(octets)
   }
 
   async #openServer(destination: Destination): Promise<void> {
@@ -250,6 +258,7 @@ export class Session {
 
   /** Writes what has been collected for either side. */
   flush(): void {
+    this.#idle?.touch()
     this.toServer.flush(this.connection.server.writer, this.#clientPump)
     this.toClient.flush(this.connection.client.writer, this.#server.pump)
   }
@@ -261,41 +270,6 @@ export class Session {
   }
 
   // Answers of our own.
-
-  /** Reports an error to the client as the response; if it has got a part of one, by ending the connection. */
-  async answerError(transfer: Transfer, error: MitmError): Promise<void> {
-    const { exchange } = transfer
-    exchange.error = error
-    // A server that has reset the connection has said all that there is to say.
-    if (exchange.response || transfer.isOver || error.code === 'MITM_SERVER_RESET') {
-      this.fail(error)
-      return
-    }
-    this.connection.report(error)
-    transfer.requestMode = 'drop'
-    transfer.takeHeld()
-    transfer.plan = undefined
-    // One whose request has reached the server is the oldest there: its response is due now.
-    if (!this.ledger.isSent(transfer)) await this.ledger.whenIdle()
-    if (!this.isOver) await writeAnswer(this, transfer, errorResponse(statusFor(error), error), 'mitm')
-  }
-
-  /** As {@link Session.answerError}, for those who cannot wait. */
-  answerErrorLater(transfer: Transfer, error: MitmError): void {
-    this.answerError(transfer, error).catch((failure: unknown) => this.fail(failure))
-  }
-
-  /** Sends an answer that was written, and ends the connection if the client expects that. */
-  finishAnswer(transfer: Transfer): void {
-    this.flush()
-    if (transfer.serverResponds) transfer.isResponseOver = true
-    else this.ledger.answered(transfer)
-    if (transfer.isRequestOver) this.ledger.end(transfer, 'complete')
-    if (transfer.closesClient) {
-      this.connection.end('server-closed')
-      this.fail()
-    }
-  }
 
   /** Cuts the connection to the client. */
   cut(transfer: Transfer): void {
@@ -334,12 +308,21 @@ export class Session {
       this.fail()
       return undefined
     }
+    if (this.ledger.isStalled) return this.#passClientEnd()
     const passed = this.#requests.end()
-    return isPromise(passed) ? passed.then(() => this.#passClientEnd()) : this.#passClientEnd()
+    const sent = isPromise(passed) ? passed.then(() => this.toServer.whenSent()) : this.toServer.whenSent()
+    return isPromise(sent) ? sent.then(() => this.#passClientEnd()) : this.#passClientEnd()
   }
 
   /** Passes the client's FIN on, once nothing that it sent is still waiting here. */
   #passClientEnd(): void {
+    if (this.isOver) return
+    // What a fault holds will not come to an end by itself.
+    if (this.#clientEnd?.kind === 'end' && this.ledger.isStalled) {
+      this.connection.end('client-closed')
+      this.fail()
+      return
+    }
     if (this.#clientEnd?.kind !== 'end' || this.isOver || this.#requests.isWaiting) return
     // A request that is held must go out first; an answer of our own must come back.
     if (this.ledger.isIntercepting) return
@@ -355,7 +338,13 @@ export class Session {
   #onServerEnd(end: StreamEnd): MaybePromise<void> {
     this.#server.hasEnded = true
     const passed = end.kind === 'end' ? this.#responses.end() : undefined
-    return isPromise(passed) ? passed.then(() => this.#serverOver(end)) : this.#serverOver(end)
+    const { oldest } = this.ledger
+    const settled = (): MaybePromise<void> => (oldest ? this.passage.responseSettled(oldest) : this.toClient.whenSent())
+    const sent = isPromise(passed) ? passed.then(settled) : settled()
+    if (!isPromise(sent) && !this.closing.isSlow('client')) return this.#serverOver(end)
+    return Promise.resolve(sent)
+      .then(() => this.closing.wait('client'))
+      .then(() => this.#serverOver(end))
   }
 
   #serverOver(end: StreamEnd): MaybePromise<void> {
@@ -381,6 +370,8 @@ export class Session {
     this.#idle?.stop()
     this.#clientPump.stop()
     this.#server.pump?.stop()
+    this.passage.close()
+    this.closing.stop()
     this.ledger.endAll(this.#reasonOfEnd(error), isMitmError(error) ? error : undefined, this.#upgraded)
     this.#settle?.(error)
   }

@@ -1,20 +1,21 @@
 /** One exchange on its way: whose octets go where at the moment. Holds state only; `session.ts` moves it. */
 import type { Exchange } from '../../exchange.ts'
+import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
+import type { BodyPipe } from './body-pipe.ts'
+import type { ExchangeFaults } from './exchange-faults.ts'
 import type { HeadFacts } from './facts.ts'
-import type { Outbox } from './outbox.ts'
 
 /**
- * What happens to the octets of a message: forwarded as they come; held until it is decided; or dropped, because
- * something else is sent instead.
+ * What happens to the octets of a message: forwarded as they come; held until it is decided; dropped, because something
+ * else is sent instead; or its content is piped through what changes it.
  */
-export type Mode = 'forward' | 'hold' | 'drop'
+export type Mode = 'forward' | 'hold' | 'drop' | 'pipe'
 
-/** The order of what is sent to one side after transforms that may take their time. */
-export interface Lane {
-  readonly outbox: Outbox
-  last: Promise<void> | undefined
+/** Takes octets on their way to one side; a promise when the sender has to wait. */
+export interface Sink {
+  add(octets: Buffer): MaybePromise<void>
 }
 
 /** One exchange on its way. */
@@ -32,20 +33,46 @@ export class Transfer {
   heldSize = 0
   /** What is done to it; undefined while nothing is, or nothing is decided yet. */
   plan: Intervention | undefined
+  /** What changes the body of the request while it streams. */
+  requestPipe: BodyPipe | undefined
+  /** What changes the body of the response while it streams. */
+  responsePipe: BodyPipe | undefined
+  /** What goes wrong with it on purpose. */
+  faults: ExchangeFaults | undefined
   /** Whether no other exchange of this connection may be under way together with this one. */
   isExclusive = false
   /** Whether the client was told to send the body (`100 Continue`) in the server's place. */
   hasContinued = false
+  /** Whether the head of the final response has been handed on to the client's side. */
+  hasHead = false
   isRequestOver = false
   isResponseOver = false
   isOver = false
+  /** Whether a rule lets the client wait, perhaps for ever: a client that ends its side then has left. */
+  isLingering = false
   /** Whether the connection to the client ends after this response. */
   closesClient = false
+  #controller: AbortController | undefined
 
   constructor(exchange: Exchange, facts: HeadFacts, destination: Destination) {
     this.exchange = exchange
     this.facts = facts
     this.destination = destination
+  }
+
+  /** Aborts when the exchange is over. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.isOver) this.#controller.abort()
+    }
+    return this.#controller.signal
+  }
+
+  /** Notes that the exchange is over. */
+  over(): void {
+    this.isOver = true
+    this.#controller?.abort()
   }
 
   /** Whether what comes behind it must wait: somebody intercepts it, or its response may change the protocol. */

@@ -1,0 +1,29 @@
+/** Errors that the client is told of in place of a response. */
+import type { MitmError } from '../../errors.ts'
+import { writeAnswer } from './answer.ts'
+import { errorResponse, statusFor } from './messages.ts'
+import type { Session } from './session.ts'
+import type { Transfer } from './transfer.ts'
+
+/** Reports an error to the client as the response; if it has got a part of one, by ending the connection. */
+export async function answerError(session: Session, transfer: Transfer, error: MitmError): Promise<void> {
+  const { exchange } = transfer
+  exchange.error = error
+  // A server that has reset the connection has said all that there is to say.
+  if (exchange.response || transfer.isOver || error.code === 'MITM_SERVER_RESET') {
+    session.fail(error)
+    return
+  }
+  session.connection.report(error)
+  transfer.requestMode = 'drop'
+  transfer.takeHeld()
+  transfer.plan = undefined
+  // One whose request has reached the server is the oldest there: its response is due now.
+  if (!session.ledger.isSent(transfer)) await session.ledger.whenIdle()
+  if (!session.isOver) await writeAnswer(session, transfer, errorResponse(statusFor(error), error), 'mitm')
+}
+
+/** As {@link answerError}, for those who cannot wait. */
+export function answerErrorLater(session: Session, transfer: Transfer, error: MitmError): void {
+  answerError(session, transfer, error).catch((failure: unknown) => session.fail(failure))
+}

@@ -1,0 +1,161 @@
+/** The faults of one exchange: where they cut it, how slowly it passes, and that it cannot be forwarded at all. */
+import type { Side } from '../../errors.ts'
+import { dialFaultError } from '../../fault-errors.ts'
+import { FaultLane } from '../../fault-lane.ts'
+import type { LaneTarget } from '../../fault-lane.ts'
+import { PaceSet } from '../../fault-pace.ts'
+import type { CutPart, DialPart, Fault, FaultFeed } from '../../fault.ts'
+import { Link } from '../../internal/link.ts'
+import { answerError } from './answer-error.ts'
+import { finishCut } from './finish.ts'
+import type { Session } from './session.ts'
+import type { Transfer } from './transfer.ts'
+
+/** The faults of one exchange, while it is under way. */
+export class ExchangeFaults {
+  /** Through which the response passes. */
+  readonly client: FaultLane
+  /** Through which the request passes. */
+  readonly server: FaultLane
+  readonly #session: Session
+  readonly #transfer: Transfer
+  readonly #feed: FaultFeed
+  readonly #paces: PaceSet
+  readonly #unsubscribe: () => void
+  #onChange: (() => void) | undefined
+
+  constructor(session: Session, transfer: Transfer, feed: FaultFeed) {
+    this.#session = session
+    this.#transfer = transfer
+    this.#feed = feed
+    this.client = new FaultLane('client', feed, this.#target('client'), true)
+    this.server = new FaultLane('server', feed, this.#target('server'), true)
+    this.#paces = new PaceSet(feed, (fault) => session.connection.flow.noteFault(fault, transfer.exchange))
+    this.#pace()
+    this.#unsubscribe = feed.subscribe(() => {
+      this.#pace()
+      this.client.update()
+      this.server.update()
+      this.#onChange?.()
+    })
+  }
+
+  /** Whether the use of the rules that inject the faults counts, although a browser sends the exchange again by itself. */
+  notCounted(): void {
+    this.#feed.notCounted?.()
+  }
+
+  /**
+   * What happens before the request goes anywhere: the server cannot be reached, or there is something in place of the
+   * response.
+   *
+   * @returns Whether that was the end of the exchange.
+   */
+  async first(): Promise<boolean> {
+    const { flow } = this.#session.connection
+    const dial = this.#dialPart()
+    if (dial && (await this.#wait(dial.part.afterMs, () => this.#dialPart()?.part === dial.part))) {
+      flow.noteFault(dial.fault, this.#transfer.exchange)
+      await answerError(
+        this.#session,
+        this.#transfer,
+        dialFaultError(dial.part, dial.fault, this.#transfer.destination),
+      )
+      return true
+    }
+    if (this.#transfer.isOver) return true
+    const cut = this.#cutInPlace()
+    if (!cut) return false
+    const { request } = this.#transfer.exchange
+    // What a client is still sending must be taken in: a socket closed with octets unread sends a reset of its own.
+    if (cut.end !== 'stall' && cut.afterMs === 0 && !(await request.whenComplete()) && !request.isReleased) return true
+    if (!this.#transfer.isOver && this.client.stopInPlace()) await this.client.settled()
+    return this.#transfer.isOver
+  }
+
+  /** The response is about to leave: notes the faults that have changed it, or are it. */
+  responded(): void {
+    for (const { fault } of this.#feed.faults) {
+      if (fault.parts.some(({ stage }) => ['answer', 'rewriteResponse', 'head', 'stream'].includes(stage))) {
+        this.#session.connection.flow.noteFault(fault, this.#transfer.exchange)
+      }
+    }
+  }
+
+  /** Lets as much time pass as the request needs to reach a server, for one that is answered here. */
+  async uplink(): Promise<void> {
+    const schedules = this.#paces.schedules('server')
+    if (schedules.length === 0) return
+    const link = new Link()
+    link.schedules = schedules
+    link.push(Buffer.alloc(Math.max(1, this.#transfer.heldSize)), undefined, undefined)
+    await link.whenEmpty()
+  }
+
+  /** Ends all of it, with the exchange. */
+  close(): void {
+    this.#unsubscribe()
+    for (const side of ['client', 'server'] as const) this.#session.closing.slow(side, this.#paces.closeDelayMs(side))
+    this.client.close()
+    this.server.close()
+    this.#session.toClient.pace([])
+    this.#session.toServer.pace([])
+    this.#onChange?.()
+  }
+
+  #pace(): void {
+    this.#session.toClient.pace(this.#paces.schedules('client'))
+    this.#session.toServer.pace(this.#paces.schedules('server'))
+  }
+
+  #dialPart(): { readonly part: DialPart; readonly fault: Fault } | undefined {
+    for (const { fault } of this.#feed.faults) {
+      const part = fault.parts.find((one): one is DialPart => one.stage === 'dial')
+      if (part) return { part, fault }
+    }
+    return undefined
+  }
+
+  #cutInPlace(): CutPart | undefined {
+    const parts = this.#feed.faults.flatMap(({ fault }) => fault.parts)
+    return parts.find(
+      (part): part is CutPart =>
+        part.stage === 'cut' && part.side === 'client' && part.afterBytes === undefined && !part.forwards,
+    )
+  }
+
+  /** Waits, as long as the fault is there and the exchange goes on; tells whether all of the time has passed. */
+  #wait(ms: number, isThere: () => boolean): Promise<boolean> {
+    if (ms === 0) return Promise.resolve(isThere())
+    return new Promise((resolve) => {
+      const settle = (hasPassed: boolean): void => {
+        clearTimeout(timer)
+        this.#onChange = undefined
+        resolve(hasPassed)
+      }
+      const timer = setTimeout(() => settle(true), ms)
+      this.#onChange = () => {
+        if (this.#transfer.isOver || !isThere()) settle(false)
+      }
+    })
+  }
+
+  #target(side: Side): LaneTarget {
+    const session = this.#session
+    const transfer = this.#transfer
+    const outbox = side === 'client' ? session.toClient : session.toServer
+    return {
+      add: (octets) => outbox.add(octets),
+      flush: () => session.flush(),
+      whenSent: () => outbox.whenSent(),
+      stopped: (cut, fault) => {
+        session.connection.flow.noteFault(fault, transfer.exchange)
+        if (cut.end === 'stall') transfer.exchange.isStalled = true
+      },
+      freed: () => {
+        transfer.exchange.isStalled = false
+      },
+      ended: (cut) => finishCut(session, transfer, this, cut),
+    }
+  }
+}

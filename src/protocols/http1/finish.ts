@@ -1,0 +1,54 @@
+/** How exchanges end that are answered or cut here. */
+import type { CutPart } from '../../fault.ts'
+import type { ExchangeFaults } from './exchange-faults.ts'
+import type { Session } from './session.ts'
+import type { Transfer } from './transfer.ts'
+
+/** Sends an answer that was written, and ends the connection if the client expects that. */
+export async function finishAnswer(session: Session, transfer: Transfer): Promise<void> {
+  session.flush()
+  await session.passage.responseSettled(transfer)
+  if (session.isOver) return
+  if (transfer.serverResponds) transfer.isResponseOver = true
+  else session.ledger.answered(transfer)
+  if (transfer.isRequestOver) session.ledger.end(transfer, 'complete')
+  if (!transfer.closesClient) return
+  await session.closing.wait('client')
+  session.connection.end('server-closed')
+  session.fail()
+}
+
+/** Ends an exchange, and its connection, as a cut says. What was sent before has left. */
+export function finishCut(session: Session, transfer: Transfer, faults: ExchangeFaults, cut: CutPart): void {
+  const { connection } = session
+  // A server that is only sent no more may still answer.
+  if (cut.side === 'server' && cut.end !== 'reset') {
+    faults.server.close()
+    connection.server.writer?.end()
+    return
+  }
+  noteResent(transfer, faults)
+  session.ledger.end(transfer, 'fault')
+  if (cut.end === 'halfClose') {
+    connection.client.writer?.end()
+    return
+  }
+  connection.end('fault')
+  if (cut.end === 'reset') {
+    connection.reset('client')
+    connection.reset('server')
+  }
+  session.fail()
+}
+
+/**
+ * Browsers send a request again by themselves, without telling the page, when a connection that they had kept from an
+ * earlier request breaks before an octet of the response has come.
+ */
+function noteResent(transfer: Transfer, faults: ExchangeFaults): void {
+  const { exchange } = transfer
+  const isKept = exchange.connection.exchangeCount > 1
+  if (!isKept || exchange.source !== 'page' || faults.client.hasPassed || exchange.interim.length > 0) return
+  exchange.isResent = true
+  faults.notCounted()
+}
