@@ -17,7 +17,7 @@ import { InjectedError } from '../fault-errors.ts'
 import { noteFault } from '../fault-record.ts'
 import type { Fault } from '../fault.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
-import type { ResolvedOptions } from '../options.ts'
+import type { ResolvedOptions, ServerFlaws } from '../options.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination, Protocol } from '../protocol.ts'
 import { certificateFacts, tlsFacts } from '../tls/facts.ts'
@@ -36,6 +36,7 @@ import { unwrap } from './sniff.ts'
 export interface Certificates {
   contextFor(hostname: string): Promise<SecureContext>
   untrustedContextFor(hostname: string, reason: string): Promise<SecureContext>
+  faultyContextFor?(hostname: string, flaws: ServerFlaws): Promise<SecureContext>
 }
 
 /** What all connections of a mitm share. */

@@ -1,4 +1,6 @@
 /** Takes the TLS layer off: towards the server first, so that the client is shown what the server showed. */
+import type { SecureContext, TLSSocket } from 'node:tls'
+
 import { errorText, isMitmError, MitmError, systemCode } from '../errors.ts'
 import { readChunk } from '../internal/read-chunk.ts'
 import type { Destination } from '../protocol.ts'
@@ -9,6 +11,8 @@ import { secureClient } from '../tls/secure-client.ts'
 import { alertOf, fatalAlert } from '../tls/secure-server.ts'
 import { closeGracefully } from './close.ts'
 import type { LiveConnection } from './live-connection.ts'
+import { cannotBeFaulty, injectTlsFaults } from './tls-faults.ts'
+import type { FaultyHandshake } from './tls-faults.ts'
 
 /** What this version can relay; a client that offers more is shown only these. */
 const RELAYED_ALPN = (protocol: string): boolean => protocol !== 'h2' && protocol !== 'h3'
@@ -22,6 +26,8 @@ export interface Handshake {
   readonly hostname: string
   /** What is wrong with the server's certificate, so that the client was shown a bad one. */
   readonly fault: string | undefined
+  /** Whether something went wrong in it on purpose, so that a client that leaves now has done what it should. */
+  readonly isFaulty: boolean
   /** On the clock of `performance.now()`. */
   readonly finishedAt: number
 }
@@ -30,12 +36,14 @@ export interface Handshake {
  * Finishes the TLS handshake whose first octets have come, and puts the decrypted stream in the client's place.
  *
  * Where the server is dialled already, the handshake with it comes first, and its choice of ALPN and the verdict over
- * its certificate are passed on. Where a rule might answer, the client is answered at once.
+ * its certificate are passed on. Where a rule might answer, or something goes wrong on purpose, the client is answered at
+ * once.
  *
+ * @returns undefined when the connection is over by a fault.
  * @throws {@link MitmError} `MITM_INCOMPLETE_HANDSHAKE`, `MITM_MALFORMED_TLS`, `MITM_CLIENT_TLS_FAILED`,
  *   `MITM_SERVER_TLS_FAILED`.
  */
-export async function interceptTls(live: LiveConnection, first: Buffer): Promise<Handshake> {
+export async function interceptTls(live: LiveConnection, first: Buffer): Promise<Handshake | undefined> {
   const { connection, context } = live
   const { octets, hello } = await wholeHello(live, first)
   const inTunnel = connection.destination
@@ -43,9 +51,12 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   const hostname = hello.serverName ?? destination?.host ?? ownAddress(live)
   const offered = hello.alpnProtocols.filter(RELAYED_ALPN)
 
+  const faulty = await injectTlsFaults(live, destination ?? ownDestination(live, hostname), hello)
+  if (faulty === 'over') return undefined
+
   let alpn = offered.includes('http/1.1') ? 'http/1.1' : undefined
   let fault: string | undefined
-  if (destination && !live.mayAnswer(destination) && live.wantsTls(destination)) {
+  if (destination && !faulty && !live.mayAnswer(destination) && live.wantsTls(destination)) {
     const secured = await live
       .secure(destination, hello.serverName, offered)
       .catch((error: unknown) => mirror(live, error))
@@ -53,27 +64,45 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
     fault = live.refuses(secured.authorizationError) ? secured.authorizationError : undefined
   }
 
-  const certificates = await context.certificates()
-  const secureContext = await (fault
-    ? certificates.untrustedContextFor(hostname, fault)
-    : certificates.contextFor(hostname))
+  const secureContext = await contextFor(live, hostname, { fault, faulty })
   const stream = live.clientStream
   stream.unshift(octets)
-  const socket = await secureClient(stream, {
-    secureContext,
-    alpnProtocol: alpn,
-    timeoutMs: context.options.handshakeTimeoutMs,
-    serverName: hostname,
-  }).catch((error: unknown) => {
+  let socket: TLSSocket
+  try {
+    socket = await secureClient(stream, {
+      secureContext,
+      alpnProtocol: alpn,
+      timeoutMs: context.options.handshakeTimeoutMs,
+      serverName: hostname,
+      demandsCertificate: faulty?.demandsCertificate,
+    })
+  } catch (error) {
+    if (faulty) {
+      connection.end('fault')
+      return undefined
+    }
     if (!fault || !isMitmError(error)) throw error
     const text = `Showed the client that the certificate of ${hostname} is bad (${fault}), and it refused it`
     throw new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname, cause: error })
-  })
+  }
   connection.layers.push('tls')
   connection.destination = destination
   live.replaceClient(socket)
   connection.clientTls = tlsFacts(socket, hello.serverName, certificateFacts(socket.getCertificate()))
-  return { hostname, fault, finishedAt: performance.now() }
+  return { hostname, fault, isFaulty: faulty !== undefined, finishedAt: performance.now() }
+}
+
+/** What the client is shown: a good certificate, one as bad as the server's, or one that is bad on purpose. */
+async function contextFor(
+  live: LiveConnection,
+  hostname: string,
+  { fault, faulty }: { fault: string | undefined; faulty: FaultyHandshake | undefined },
+): Promise<SecureContext> {
+  const certificates = await live.context.certificates()
+  if (fault) return await certificates.untrustedContextFor(hostname, fault)
+  if (!faulty) return await certificates.contextFor(hostname)
+  if (!certificates.faultyContextFor) throw cannotBeFaulty(faulty.fault)
+  return await certificates.faultyContextFor(hostname, faulty)
 }
 
 async function wholeHello(live: LiveConnection, first: Buffer): Promise<{ octets: Buffer; hello: ClientHello }> {
@@ -106,6 +135,11 @@ async function mirror(live: LiveConnection, error: unknown): Promise<never> {
     await closeGracefully(live.clientStream, live.clientSocket, 1000)
   }
   throw error
+}
+
+/** Where a client without a tunnel wants to go, as far as it can be told. */
+function ownDestination(live: LiveConnection, host: string): Destination {
+  return { host, port: live.context.listening.port, tls: true }
 }
 
 /** The name in the certificate for a client that names nobody: it can only know this proxy's address. */

@@ -24,6 +24,11 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
   const { connection } = live
   const first = data.length > 0 ? data : await firstOctets(live)
   const isLeaving = first === 'gone' || first === 'ended'
+  if (isLeaving && handshake?.isFaulty) {
+    // As it should: whichever way a client takes to refuse what it was shown.
+    connection.endReason = 'fault'
+    return
+  }
   const doubt = isLeaving && handshake ? doubtTrust(connection, handshake) : undefined
   if (doubt) live.report(doubt)
   if (first === 'gone' || (first === 'ended' && !live.serverStream)) {
@@ -32,6 +37,7 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
   }
   if (typeof first !== 'string' && looksLikeTls(first)) {
     const finished = await interceptTls(live, first)
+    if (!finished) return
     await live.context.pipeline.observe('connectionChanged', connection)
     await unwrap(live, Buffer.alloc(0), finished)
     return

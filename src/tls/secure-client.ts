@@ -13,6 +13,8 @@ export interface SecureClientOptions {
   readonly timeoutMs: number
   /** The name the client asked for, for errors. */
   readonly serverName: string
+  /** Whether the client must show a certificate; any will do. @defaultValue `false` */
+  readonly demandsCertificate?: boolean | undefined
 }
 
 /**
@@ -27,6 +29,8 @@ export function secureClient(raw: Duplex, options: SecureClientOptions): Promise
     const socket = new TLSSocket(raw, {
       isServer: true,
       secureContext: options.secureContext,
+      // Node lets every certificate pass here, and OpenSSL ends the handshake when there is none.
+      ...(options.demandsCertificate && { requestCert: true, rejectUnauthorized: true }),
       ...(options.alpnProtocol && { ALPNProtocols: [options.alpnProtocol] }),
     })
     let isSettled = false

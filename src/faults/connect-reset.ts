@@ -1,0 +1,8 @@
+import type { Fault } from '../fault.ts'
+
+/**
+ * The proxy resets the connection (RST) in place of an answer to CONNECT or SOCKS. The server is not contacted.
+ */
+export function connectReset(): Fault {
+  return { name: 'connectReset', text: 'connectReset', parts: [{ stage: 'tunnel', reply: { kind: 'reset' } }] }
+}

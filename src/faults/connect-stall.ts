@@ -1,0 +1,9 @@
+import type { Fault } from '../fault.ts'
+
+/**
+ * The proxy does not answer CONNECT or SOCKS, and holds the connection open until the client leaves, or nothing has come for
+ * `idleTimeoutMs`. The server is not contacted. When the fault is removed, the tunnel is opened after all.
+ */
+export function connectStall(): Fault {
+  return { name: 'connectStall', text: 'connectStall', parts: [{ stage: 'tunnel', reply: { kind: 'stall' } }] }
+}
