@@ -13,5 +13,16 @@ export const TRAFFIC_SOURCES: readonly TrafficSource[] = ['page', 'request', 'se
 
 /** Whether a connection came by the door that browsers take; `request` takes it as well. */
 export function isByBrowserDoor(connection: Connection): boolean {
-  return connection.layers.some((layer) => layer.startsWith('socks'))
+  // The layer is there once the tunnel stands, the protocol while it is being made.
+  return isSocks(connection.protocol?.name ?? '') || connection.layers.some(isSocks)
+}
+
+/** Who may have made what comes by a connection, as far as that is known before there is a request. */
+export function possibleSources(connection: Connection): readonly TrafficSource[] {
+  if (connection.isFromTest) return ['node']
+  return isByBrowserDoor(connection) ? ['page', 'request'] : ['server']
+}
+
+function isSocks(name: string): boolean {
+  return name.startsWith('socks')
 }

@@ -22,6 +22,15 @@ export function functionName(value: { readonly name: string }): string {
   return value.name ? `${value.name}()` : 'a function'
 }
 
+/** The words of a filter's parts, as one. */
+export function textOf(parts: readonly { readonly key: string; readonly text: string }[]): string {
+  const method = parts.find(({ key }) => key === 'method')
+  const url = parts.find(({ key }) => key === 'url')
+  const others = parts.filter((part) => part !== method && part !== url).map(({ text }) => text)
+  const lead = url ? [method?.text, url.text].filter(Boolean).join(' ') : `any ${method?.text ?? ''} request`
+  return [lead.replace('  ', ' '), others.join(' and ')].filter(Boolean).join(' ')
+}
+
 function words(value: unknown, depth: number): string {
   if (typeof value === 'function') return functionName(value)
   if (typeof value === 'bigint') return `${value}n`

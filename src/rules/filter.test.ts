@@ -2,29 +2,13 @@ import { gzipSync } from 'node:zlib'
 
 import { describe, expect, it } from 'vitest'
 
-import { Connection } from '../connection.ts'
-import { Exchange, HttpRequest, HttpResponse } from '../exchange.ts'
-import type { Field } from '../exchange.ts'
+import { HttpResponse } from '../exchange.ts'
+import { exchangeOf } from '../testing/exchanges.ts'
+import type { ExchangeParts } from '../testing/exchanges.ts'
 import { compileFilter } from './filter.ts'
 import type { ExchangeFilter } from './filter.ts'
 
-interface Given {
-  method?: string
-  url?: string
-  fields?: readonly Field[]
-  body?: string | Buffer
-  httpVersion?: string
-  isComplete?: boolean
-}
-
-function exchangeOf(given: Given = {}): Exchange {
-  const { method = 'GET', url = 'https://api.test/a', fields = [], httpVersion = 'HTTP/1.1' } = given
-  const request = new HttpRequest({ method, url, target: '/', httpVersion, fields })
-  request.keepBody(1000)
-  if (given.body !== undefined) request.addBody(Buffer.from(given.body))
-  if (given.isComplete !== false) request.finish()
-  return new Exchange(new Connection(), request)
-}
+type Given = ExchangeParts
 
 const misses = (filter: ExchangeFilter, given?: Given): readonly string[] =>
   compileFilter(filter).misses(exchangeOf(given))
@@ -96,7 +80,7 @@ describe('compileFilter()', () => {
     [{ query: { id: '1' } }, {}, ['query at id is absent, expected "1"']],
     [{ query: { id: '3' } }, { url: 'http://a/?id=1&id=2' }, ['query at id is ["1","2"], expected "3"']],
     [{ headers: { a: undefined } }, { fields: [['A', 'x']] }, ['headers at a is "x", expected none']],
-    [{ body: 'a' }, { body: 'b' }, ['body is "b", expected "a"']],
+    [{ body: 'a' }, { body: 'b' }, ['body is "b", expected "a" (differs at offset 0)']],
     [{ json: { eur: 42 } }, { body: '{"eur":41}' }, ['json at eur is 41, expected 42']],
     [{ status: 500 }, {}, ['status is not known (no response), expected 500']],
     [{ json: {} }, { body: '{}', isComplete: false }, ['json cannot be read: the body has not come whole']],

@@ -1,12 +1,17 @@
 /** Filters: which exchanges are meant. */
 import { types } from 'node:util'
 
+import type { Connection } from '../connection.ts'
 import { errorText } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Destination } from '../protocol.ts'
-import { compilePart, FILTER_KEYS } from './filter-parts.ts'
-import type { FilterPart } from './filter-parts.ts'
-import { functionName, invalidFilter } from './filter-text.ts'
+import type { TrafficSource } from '../source.ts'
+import { notPart } from './filter-not.ts'
+import { needsBody } from './filter-part.ts'
+import type { FilterPart } from './filter-part.ts'
+import { compilePart, PART_KEYS } from './filter-parts.ts'
+import { functionName, invalidFilter, textOf } from './filter-text.ts'
+import type { GraphqlOperation, GraphqlOperationType } from './graphql-request.ts'
 import { verdict } from './predicate.ts'
 import type { AsymmetricMatcher } from './predicate.ts'
 
@@ -16,7 +21,7 @@ import type { AsymmetricMatcher } from './predicate.ts'
  */
 export type ValueFilter<Literal> = Literal | RegExp | AsymmetricMatcher | ((actual: string) => boolean)
 
-/** One value of a `query`, `headers` or `form`. Several of one name are an array; `undefined` means: is not there. */
+/** One value of a `query`, `headers`, `cookies` or `form`. Several of one name are an array; `undefined` means: is not there. */
 export type NamedValueFilter = ValueFilter<string | number | boolean> | readonly string[] | undefined
 
 /** Values by name, of which the exchange may have more; or what is asked about all of them. */
@@ -24,6 +29,26 @@ export type NamedValuesFilter =
   | { readonly [name: string]: NamedValueFilter }
   | AsymmetricMatcher
   | ((actual: Readonly<Record<string, string | readonly string[]>>) => boolean)
+
+/** A file of a multipart form. */
+export interface MultipartFileFilter {
+  readonly filename?: ValueFilter<string>
+  /** The content type, with its parameters only where it names some. */
+  readonly type?: ValueFilter<string>
+  /** The content: a text, or its octets. RegExps, matchers and functions get it as text. */
+  readonly body?: ValueFilter<string | Uint8Array>
+}
+
+/** A GraphQL operation. */
+export interface GraphqlFilter {
+  /** As the request names it, or else its document. */
+  readonly operationName?: ValueFilter<string>
+  readonly operationType?: ValueFilter<GraphqlOperationType>
+  /** As `json`: the operation may have more. */
+  readonly variables?: unknown
+  /** The document. A text is compared without regard to line ends, blanks and commas. */
+  readonly query?: ValueFilter<string>
+}
 
 /** A filter by parts, all of which must match. */
 export interface ExchangeFilterObject {
@@ -49,14 +74,31 @@ export interface ExchangeFilterObject {
   readonly json?: unknown
   /** The fields of a urlencoded request body, as `query`. */
   readonly form?: NamedValuesFilter | string | RegExp
-  /** The status of the response. */
+  /** The fields of a `multipart/form-data` body, by name. The body may have more. An object stands for a file. */
+  readonly multipart?: { readonly [name: string]: NamedValueFilter | MultipartFileFilter }
+  /** A GraphQL operation, by its name or by parts; of a batch, one must match. Functions and matchers get the operation. */
+  readonly graphql?: string | RegExp | AsymmetricMatcher | ((operation: GraphqlOperation) => boolean) | GraphqlFilter
+  /** Cookies of the request, by name, decoded. The request may have more. */
+  readonly cookies?: NamedValuesFilter
+  /** Who made the request; in an array: one of these. */
+  readonly source?: ValueFilter<TrafficSource> | readonly TrafficSource[]
+  /** The status of the response. Not for rules. */
   readonly status?: number | RegExp | AsymmetricMatcher | ((actual: number) => boolean)
   /** The version of HTTP: `http/1.1`, `http/2`; in any case. */
   readonly protocol?: ValueFilter<string>
+  /**
+   * The name of a fault that acted on the exchange, such as `resetPeer`; `true` for any. `false` means that there was
+   * none, which is known when the exchange is over. Not for rules.
+   */
+  readonly fault?: boolean | ValueFilter<string>
+  /** What is not meant: a filter, or several of which none may match. */
+  readonly not?: ExchangeFilter | readonly ExchangeFilter[]
 }
 
 /** Which exchanges are meant: a URL pattern, a RegExp for the whole URL, a function, or an object of parts. */
 export type ExchangeFilter = string | RegExp | ((exchange: Exchange) => boolean) | ExchangeFilterObject
+
+const FILTER_KEYS = [...PART_KEYS, 'not'] as const satisfies readonly (keyof ExchangeFilterObject)[]
 
 /** Is told what a user's predicate threw. The part then counts as missed. */
 export type OnThrow = (error: unknown, exchange: Exchange) => void
@@ -65,20 +107,35 @@ export type OnThrow = (error: unknown, exchange: Exchange) => void
 export interface CompiledFilter {
   /** In words: `POST https://pay.test/charge with json {"eur":42}`. */
   readonly text: string
-  /** Whether it looks at the body of the request, which must have been kept (`keepBody`) and be complete. */
+  /** Whether it may look at the body of the request, which must have been kept (`keepBody`) and be complete. */
   readonly needsRequestBody: boolean
-  /** Whether it looks at the response. */
+  /** Whether it looks at the response, or at what came of it. */
   readonly needsResponse: boolean
+  /** The keys that do: `status`, `fault`, or a `not` with one of them. */
+  readonly responseKeys: readonly string[]
+  /** The keys that cannot be known before there is a request: a filter with none of them can be used for connections. */
+  readonly unknownBeforeRequest: readonly string[]
+  /** Whether it means every request there is, and so none in particular: `**`, `{}`. */
+  readonly isForAll: boolean
   /** Why each part that does not match does not: `method is GET, expected POST`. Empty when all match. */
   misses(exchange: Exchange, onThrow?: OnThrow): readonly string[]
   /** The same for those parts that only need the head of the request. */
   headMisses(exchange: Exchange, onThrow?: OnThrow): readonly string[]
-  /** Whether `headMisses` would be empty; cheap. */
+  /** The same for the others. */
+  restMisses(exchange: Exchange, onThrow?: OnThrow): readonly string[]
+  /** Whether the head leaves it open that all of it matches; cheap. */
   headMatches(exchange: Exchange, onThrow?: OnThrow): boolean
+  /** Whether the body of this exchange must have come before the rest can be asked. For one whose head matches. */
+  needsBodyOf(exchange: Exchange, onThrow?: OnThrow): boolean
   /** Whether the parts that need the body or the response match. */
   restMatches(exchange: Exchange, onThrow?: OnThrow): boolean
   /** Whether a request to this host could match; `false` only when it is certain that none could. */
   mayMatch(destination: Destination): boolean
+  /**
+   * Whether a connection is meant, on which there is no request yet. Never, if `unknownBeforeRequest` names a key. The
+   * scheme is not known then, so the port stands for it; and `page` and `request` are not told apart.
+   */
+  matchesConnection(destination: Destination, connection: Connection, onThrow?: (error: unknown) => void): boolean
 }
 
 /**
@@ -90,15 +147,34 @@ export function compileFilter(filter: ExchangeFilter): CompiledFilter {
   const parts = partsOf(filter)
   const head = parts.filter(({ stage }) => stage === 'head')
   const rest = parts.filter(({ stage }) => stage !== 'head')
+  const keysOf = (some: readonly FilterPart[]): readonly string[] => some.map(({ key }) => key)
+  const unknownBeforeRequest = keysOf(parts.filter((part) => !part.isForConnections))
   return {
     text: textOf(parts),
-    needsRequestBody: parts.some(({ stage }) => stage === 'body'),
+    needsRequestBody: parts.some((part) => part.stage === 'body'),
     needsResponse: parts.some(({ stage }) => stage === 'response'),
+    responseKeys: keysOf(parts.filter(({ stage }) => stage === 'response')),
+    unknownBeforeRequest,
+    isForAll: parts.every((part) => part.isForAll),
     misses: (exchange, onThrow) => missesOf(parts, exchange, onThrow),
     headMisses: (exchange, onThrow) => missesOf(head, exchange, onThrow),
-    headMatches: (exchange, onThrow) => allMatch(head, exchange, onThrow),
-    restMatches: (exchange, onThrow) => allMatch(rest, exchange, onThrow),
-    mayMatch: (destination) => parts.every((part) => part.mayMatch?.(destination) ?? true),
+    restMisses: (exchange, onThrow) => missesOf(rest, exchange, onThrow),
+    headMatches: (exchange, onThrow) =>
+      allPass(head, exchange, onThrow, (part) => part.matches(exchange)) &&
+      allPass(rest, exchange, onThrow, (part) => part.headRefuses?.(exchange) !== true),
+    needsBodyOf: (exchange, onThrow) =>
+      !allPass(rest, exchange, onThrow, (part) => part.stage !== 'body' || !needsBody(part, exchange)),
+    restMatches: (exchange, onThrow) => allPass(rest, exchange, onThrow, (part) => part.matches(exchange)),
+    mayMatch: (destination) => parts.every((part) => part.forecast?.(destination) !== 'none'),
+    matchesConnection(destination, connection, onThrow) {
+      if (unknownBeforeRequest.length > 0) return false
+      try {
+        return parts.every((part) => part.forecast?.(destination, connection) !== 'none')
+      } catch (error) {
+        onThrow?.(error)
+        return false
+      }
+    },
   }
 }
 
@@ -114,7 +190,20 @@ function partsOf(filter: ExchangeFilter): FilterPart[] {
       throw invalidFilter(key, value, `no such key but only ${FILTER_KEYS.join(', ')}`)
     }
   }
-  return FILTER_KEYS.filter((key) => Object.hasOwn(filter, key)).map((key) => compilePart(key, filter[key]))
+  const parts = PART_KEYS.filter((key) => Object.hasOwn(filter, key)).map((key) => compilePart(key, filter[key]))
+  return Object.hasOwn(filter, 'not') ? [...parts, compileNot(filter.not)] : parts
+}
+
+function compileNot(value: ExchangeFilterObject['not']): FilterPart {
+  const filters: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const alternatives = filters.map((filter) => {
+    if (filter === undefined) throw invalidFilter('not', value, 'a filter, or an array of filters')
+    const parts = partsOf(filter as ExchangeFilter) // whatever it is, that is checked there
+    if (parts.length === 0) throw invalidFilter('not', value, 'a filter that does not mean everything')
+    return parts
+  })
+  if (alternatives.length === 0) throw invalidFilter('not', value, 'a filter, or an array of filters')
+  return notPart(alternatives)
 }
 
 function functionPart(predicate: (exchange: Exchange) => boolean): FilterPart {
@@ -128,18 +217,15 @@ function functionPart(predicate: (exchange: Exchange) => boolean): FilterPart {
   }
 }
 
-function textOf(parts: readonly FilterPart[]): string {
-  const method = parts.find(({ key }) => key === 'method')
-  const url = parts.find(({ key }) => key === 'url')
-  const others = parts.filter((part) => part !== method && part !== url).map(({ text }) => text)
-  const lead = url ? [method?.text, url.text].filter(Boolean).join(' ') : `any ${method?.text ?? ''} request`
-  return [lead.replace('  ', ' '), others.join(' and ')].filter(Boolean).join(' ')
-}
-
-function allMatch(parts: readonly FilterPart[], exchange: Exchange, onThrow: OnThrow | undefined): boolean {
+function allPass(
+  parts: readonly FilterPart[],
+  exchange: Exchange,
+  onThrow: OnThrow | undefined,
+  passes: (part: FilterPart) => boolean,
+): boolean {
   for (const part of parts) {
     try {
-      if (!part.matches(exchange)) return false
+      if (!passes(part)) return false
     } catch (error) {
       onThrow?.(error, exchange)
       return false

@@ -3,12 +3,15 @@ import { domainToASCII } from 'node:url'
 
 import type { Destination } from '../protocol.ts'
 import { invalidFilter } from './filter-text.ts'
+import type { Forecast } from './url-glob.ts'
 
 /** A compiled host pattern. */
 export interface HostPattern {
   /** @param host - Without brackets, in lower case. */
   readonly matches: (host: string, port: number | undefined) => boolean
-  readonly mayMatch: (destination: Destination) => boolean
+  readonly forecast: (destination: Destination) => Forecast
+  /** Whether every host matches. */
+  readonly isForAll: boolean
 }
 
 /** host, in brackets or with at most one colon or an IPv6 address; port */
@@ -30,7 +33,11 @@ export function compileHostPattern(key: string, text: string): HostPattern {
   const pattern = lower.includes('*') ? new RegExp(`^${lower.split('*').map(escapeRegExp).join('.*')}$`) : undefined
   const matches = (actual: string, actualPort: number | undefined): boolean =>
     (wantedPort === undefined || wantedPort === actualPort) && (pattern ? pattern.test(actual) : actual === lower)
-  return { matches, mayMatch: (destination) => matches(destination.host.toLowerCase(), destination.port) }
+  return {
+    matches,
+    forecast: (destination) => (matches(destination.host.toLowerCase(), destination.port) ? 'all' : 'none'),
+    isForAll: /^\*+$/.test(lower) && wantedPort === undefined,
+  }
 }
 
 function escapeRegExp(text: string): string {

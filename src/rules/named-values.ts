@@ -1,4 +1,4 @@
-/** Values by name, of which there may be several and more than were asked for: `query`, `headers` and `form`. */
+/** Values by name, of which there may be several and more than were asked for: `query`, `headers`, `cookies` and `form`. */
 import { types } from 'node:util'
 
 import type { HttpRequest } from '../exchange.ts'
@@ -52,8 +52,39 @@ export function namedHeaders(request: HttpRequest): NamedValues {
   }
 }
 
+/** The cookies of a request (RFC 6265 section 4.2.1), their values out of percent-encoding where they are in it. */
+export function namedCookies(request: HttpRequest): NamedValues {
+  const values = new Map<string, string[]>()
+  const text = request.fields
+    .filter(([name]) => name.toLowerCase() === 'cookie')
+    .map(([, value]) => value)
+    .join('; ')
+  for (const pair of text.split(';')) {
+    const equals = pair.indexOf('=')
+    // Browsers send a cookie without a name as its value alone.
+    const name = pair.slice(0, Math.max(0, equals)).trim()
+    const value = pair.slice(equals + 1).trim()
+    if (name !== '' || value !== '') values.set(name, [...(values.get(name) ?? []), cookieValue(value)])
+  }
+  return {
+    text,
+    get: (name) => values.get(name),
+    toRecord: () =>
+      Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? (all[0] ?? '') : all])),
+  }
+}
+
+function cookieValue(text: string): string {
+  const bare = /^"(.*)"$/s.exec(text)?.[1] ?? text
+  try {
+    return decodeURIComponent(bare)
+  } catch {
+    return bare // it was not in percent-encoding
+  }
+}
+
 /**
- * Compiles a `query`, `headers` or `form`.
+ * Compiles a `query`, `headers`, `cookies` or `form`.
  *
  * @throws {@link MitmError} `MITM_INVALID_FILTER`
  */
@@ -96,7 +127,12 @@ export function compileNamedValues(
   }
 }
 
-function checkWanted(key: string, name: string, wanted: unknown): void {
+/**
+ * Checks what is asked about one value.
+ *
+ * @throws {@link MitmError} `MITM_INVALID_FILTER`
+ */
+export function checkWanted(key: string, name: string, wanted: unknown): void {
   const fits =
     wanted === undefined ||
     ['string', 'number', 'boolean', 'function'].includes(typeof wanted) ||
@@ -112,7 +148,8 @@ function checkWanted(key: string, name: string, wanted: unknown): void {
   }
 }
 
-function hasWanted(values: readonly string[] | undefined, wanted: unknown, isHeaders: boolean): boolean {
+/** Whether the values of one name are what was asked for. @throws What the user's predicate throws. */
+export function hasWanted(values: readonly string[] | undefined, wanted: unknown, isHeaders: boolean): boolean {
   if (wanted === undefined || values === undefined) return wanted === undefined && values === undefined
   if (Array.isArray(wanted)) return values.length === wanted.length && values.every((value, at) => value === wanted[at])
   if (values.some((value) => isOne(value, wanted))) return true

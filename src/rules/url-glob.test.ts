@@ -78,7 +78,26 @@ describe('compileUrlGlob()', () => {
     ['**/price', 'any.test', 1, true],
     ['/price', 'any.test', 1, true],
   ])('%s may match %s:%i: %s', (glob, host, port, expected) => {
-    expect(compileUrlGlob('url', glob).mayMatch({ host, port, tls: false })).toBe(expected)
+    expect(compileUrlGlob('url', glob).forecast({ host, port, tls: false }) !== 'none').toBe(expected)
+  })
+
+  it.each([
+    ['**', 'all', true, false],
+    ['/**', 'all', true, false],
+    ['**/*', 'all', true, false],
+    ['*://api.test/**', 'some', false, false],
+    ['*://api.test:8080/**', 'none', false, false],
+    ['{http,https}://*/**', 'all', false, false],
+    ['https://api.test/**', 'some', false, false],
+    ['https://api.test', 'some', false, true],
+    ['https://api.test/*', 'some', false, true],
+    ['https://{api.test/**,api.test/a}', 'some', false, true],
+    ['https://**/x', 'some', false, true],
+    ['**/price', 'some', false, true],
+  ])('%s at api.test:443: %s; for all: %s, needs the path: %s', (glob, forecast, isForAll, needsPath) => {
+    const compiled = compileUrlGlob('url', glob)
+    expect(compiled.forecast({ host: 'api.test', port: 443, tls: false })).toBe(forecast)
+    expect(compiled).toMatchObject({ isForAll, needsPath })
   })
 })
 

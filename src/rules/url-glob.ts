@@ -9,11 +9,18 @@ import { invalidFilter } from './filter-text.ts'
 import { authoritiesOf } from './request-location.ts'
 import type { RequestLocation } from './request-location.ts'
 
+/** What can be said of all requests to a destination, before there is one. */
+export type Forecast = 'all' | 'none' | 'some'
+
 /** A compiled URL pattern. */
 export interface UrlGlob {
   matches(location: RequestLocation): boolean
-  /** Whether a URL of this host could match. */
-  mayMatch(destination: Destination): boolean
+  /** Whether the URLs of this host match. The scheme is not known yet. */
+  forecast(destination: Destination): Forecast
+  /** Whether it depends on more of the URL than scheme and host. */
+  readonly needsPath: boolean
+  /** Whether every URL matches. */
+  readonly isForAll: boolean
 }
 
 /** `{a,b}{c,d}…` multiplies: more than this is a mistake. */
@@ -25,7 +32,12 @@ interface Alternative {
   readonly source: string
   /** Which hosts it is for, where that is certain. */
   readonly authority?: { readonly scheme: string | undefined; readonly pattern: RegExp }
+  /** Whether any path matches; and, where no authority is certain, any host. */
+  readonly hasAnyPath: boolean
 }
+
+/** Patterns for whatever there is. */
+const FOR_ALL = /^(?:\*\*+|\*\*+\/\*+|\/\*\*+)$/
 
 /**
  * Compiles a pattern for whole URLs. One that begins with `/` is for the path, and for the query too if it has a `?`.
@@ -44,16 +56,21 @@ export function compileUrlGlob(key: string, glob: string): UrlGlob {
       href?.test(location.href) === true ||
       path?.test(location.path) === true ||
       pathAndQuery?.test(location.pathAndQuery) === true,
-    mayMatch(destination) {
+    forecast(destination) {
       const { https, http } = authoritiesOf(destination)
-      return alternatives.some(
-        ({ authority }) =>
-          !authority ||
-          (authority.scheme !== 'http' && authority.pattern.test(https)) ||
-          (authority.scheme !== 'https' && authority.pattern.test(http)),
-      )
+      const forHttps = alternatives.filter((each) => isForAuthority(each, 'https', https))
+      const forHttp = alternatives.filter((each) => isForAuthority(each, 'http', http))
+      if (forHttps.length + forHttp.length === 0) return 'none'
+      const hasAnyPath = (each: Alternative): boolean => each.hasAnyPath
+      return forHttps.some(hasAnyPath) && forHttp.some(hasAnyPath) ? 'all' : 'some'
     },
+    needsPath: alternatives.some(({ hasAnyPath }) => !hasAnyPath),
+    isForAll: alternatives.some(({ authority, hasAnyPath }) => hasAnyPath && !authority),
   }
+}
+
+function isForAuthority({ authority }: Alternative, scheme: 'http' | 'https', name: string): boolean {
+  return !authority || ((authority.scheme ?? scheme) === scheme && authority.pattern.test(name))
 }
 
 /**
@@ -77,13 +94,15 @@ function union(alternatives: readonly Alternative[], on: Alternative['on']): Reg
 }
 
 function compileAlternative(key: string, glob: string, alternative: string): Alternative {
+  const isForAll = FOR_ALL.test(alternative)
   if (alternative.startsWith('/')) {
-    return { on: hasQuery(alternative) ? 'pathAndQuery' : 'path', source: globSource(encodePath(alternative)) }
+    const on = hasQuery(alternative) ? 'pathAndQuery' : 'path'
+    return { on, source: globSource(encodePath(alternative)), hasAnyPath: isForAll }
   }
   const [, scheme, authority, rest] = /^([^/?]*?):\/\/((?:\\[^?]|[^/?\\])*)(.*)$/s.exec(alternative) ?? []
   if (scheme === undefined || authority === undefined || rest === undefined) {
     if (!couldBeginUrl(alternative)) throw invalidFilter(key, glob, EXPECTED_URL)
-    return { on: 'href', source: globSource(encodePath(alternative)) }
+    return { on: 'href', source: globSource(encodePath(alternative)), hasAnyPath: isForAll }
   }
   const lowerScheme = scheme.toLowerCase()
   const host = normalAuthority(lowerScheme, authority)
@@ -93,10 +112,11 @@ function compileAlternative(key: string, glob: string, alternative: string): Alt
   const isKnown = new RegExp(`^${schemeSource}$`)
   if (!isKnown.test('http') && !isKnown.test('https')) throw invalidFilter(key, glob, 'http or https as its scheme')
   const source = `${schemeSource}:${globSource(`//${host}${encodePath(path)}`)}`
-  if (crossesHost) return { on: 'href', source }
+  if (crossesHost) return { on: 'href', source, hasAnyPath: false }
   return {
     on: 'href',
     source,
+    hasAnyPath: /^\/\*\*+$/.test(path),
     authority: {
       scheme: lowerScheme === 'http' || lowerScheme === 'https' ? lowerScheme : undefined,
       pattern: new RegExp(`^${globSource(host)}$`),
