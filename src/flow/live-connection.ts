@@ -75,6 +75,7 @@ export class LiveConnection implements ConnectionFlow {
   readonly #resets = new Map<Socket, Promise<void>>()
   #closed: (() => void) | undefined
   #isClosing = false
+  #relayIntervention: { readonly wanted: ConnectionIntervention | undefined } | undefined
 
   constructor(connection: Connection, clientSocket: Socket, context: FlowContext) {
     this.connection = connection
@@ -146,7 +147,10 @@ export class LiveConnection implements ConnectionFlow {
   }
 
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined {
-    return this.context.pipeline.interceptConnection(this.connection, moment)
+    if (moment.stage !== 'relay') return this.context.pipeline.interceptConnection(this.connection, moment)
+    // Asked before the server is contacted, and again for what passes: it counts once.
+    this.#relayIntervention ??= { wanted: this.context.pipeline.interceptConnection(this.connection, moment) }
+    return this.#relayIntervention.wanted
   }
 
   noteFault(fault: Fault, exchange?: Exchange): void {

@@ -4,8 +4,10 @@ import { errorText, MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
 import { IdleTimer } from '../internal/idle-timer.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
+import type { MaybePromise } from '../internal/maybe-promise.ts'
 import { Pump, writeThrough } from '../internal/pump.ts'
 import type { PumpHandlers } from '../internal/pump.ts'
+import { RelayFaults } from './relay-faults.ts'
 
 /**
  * Relays until both sides have ended, one was reset, or nothing has passed for too long. A half-close is passed on, and
@@ -15,7 +17,7 @@ import type { PumpHandlers } from '../internal/pump.ts'
  */
 export function relay(connection: Connection): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { client, server, protocol } = connection
+    const { client, server, protocol, destination } = connection
     const clientReader = client.reader
     const serverReader = server.reader
     if (!clientReader || !serverReader) {
@@ -28,11 +30,14 @@ export function relay(connection: Connection): Promise<void> {
       return
     }
     const hasEnded = { client: false, server: false }
+    let isOver = false
     const idle = connection.flow.watchIdle(finish)
     const pumps = {
       client: new Pump(clientReader, handlers('client'), protocol?.bufferSize),
       server: new Pump(serverReader, handlers('server'), protocol?.bufferSize),
     }
+    const feed = destination && connection.flow.interceptConnection({ stage: 'relay', destination })?.faults
+    const faults = feed && new RelayFaults(connection, feed, pumps, finish)
     const onAbort = (): void => finish()
     connection.signal.addEventListener('abort', onAbort)
     pumps.client.start()
@@ -40,7 +45,9 @@ export function relay(connection: Connection): Promise<void> {
     if (connection.signal.aborted) onAbort()
 
     function finish(error?: unknown): void {
+      isOver = true
       idle.stop()
+      faults?.close()
       pumps.client.stop()
       pumps.server.stop()
       connection.signal.removeEventListener('abort', onAbort)
@@ -49,19 +56,28 @@ export function relay(connection: Connection): Promise<void> {
     }
 
     function handlers(side: Side): PumpHandlers {
-      const other = side === 'client' ? server : client
+      const otherSide = side === 'client' ? 'server' : 'client'
+      const send = (octets: Buffer): MaybePromise<void> =>
+        faults ? faults.send(otherSide, octets) : writeThrough(connection[otherSide].writer, octets, pumps[side])
+      const passEnd = (end: StreamEnd): void => {
+        if (isOver) return
+        const done = connection.flow.passEnd(side, end)
+        hasEnded[side] = true
+        if (done || (hasEnded.client && hasEnded.server)) finish()
+      }
       return {
         data: (chunk) => {
           idle.touch()
           const out = side === 'client' ? connection.clientData(chunk) : connection.serverData(chunk)
-          if (isPromise(out)) return out.then((octets) => writeThrough(other.writer, octets, pumps[side]))
-          writeThrough(other.writer, out, pumps[side])
-          return undefined
+          return isPromise(out) ? out.then(send) : send(out)
         },
         end: (end) => {
-          const done = connection.flow.passEnd(side, end)
-          hasEnded[side] = true
-          if (done || (hasEnded.client && hasEnded.server)) finish()
+          if (!faults) passEnd(end)
+          // What a fault holds will not come to an end by itself.
+          else if (side === 'client' && faults.isStopped) {
+            connection.end('client-closed')
+            finish()
+          } else void faults.settled(otherSide).then(() => passEnd(end))
         },
         lost: (error) => {
           connection.flow.passEnd(side, { kind: 'error', error })

@@ -16,6 +16,13 @@ export class Tcp extends Protocol {
     return connection.destination
   }
 
+  /** @throws {@link MitmError} what a middleware refuses the connection with, as `Protocol.connect` otherwise. */
+  override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
+    const refusal = connection.flow.interceptConnection({ stage: 'relay', destination })?.refuse
+    if (refusal) throw refusal
+    await super.connect(connection, destination, data)
+  }
+
   override handle(connection: Connection): Promise<void> {
     connection.layers.push('tcp')
     return connection.relay()

@@ -1,0 +1,111 @@
+/** The faults of a connection whose octets are relayed as they are. */
+import type { Connection } from '../connection.ts'
+import type { Side } from '../errors.ts'
+import { FaultLane } from '../fault-lane.ts'
+import type { LaneTarget } from '../fault-lane.ts'
+import { PaceSet } from '../fault-pace.ts'
+import type { CutPart, FaultFeed } from '../fault.ts'
+import { Link } from '../internal/link.ts'
+import type { MaybePromise } from '../internal/maybe-promise.ts'
+import type { Pump } from '../internal/pump.ts'
+
+const SIDES = ['client', 'server'] as const
+
+/** One direction: what cuts it, and what slows it down. */
+interface Direction {
+  readonly lane: FaultLane
+  readonly link: Link
+}
+
+/** The faults of one relay, while it lasts. */
+export class RelayFaults {
+  readonly #connection: Connection
+  readonly #to: { readonly [Name in Side]: Direction }
+  readonly #paces: PaceSet
+  readonly #unsubscribe: () => void
+  readonly #over: () => void
+  readonly #pumps: { readonly [Name in Side]: Pump }
+  readonly #timers = new Set<NodeJS.Timeout>()
+
+  /**
+   * @param pumps - What reads each side.
+   * @param over - Ends the relay.
+   */
+  constructor(connection: Connection, feed: FaultFeed, pumps: { readonly [Name in Side]: Pump }, over: () => void) {
+    this.#connection = connection
+    this.#over = over
+    this.#pumps = pumps
+    this.#to = { client: this.#direction('client', feed), server: this.#direction('server', feed) }
+    this.#paces = new PaceSet(feed, (fault) => connection.flow.noteFault(fault))
+    this.#pace()
+    this.#unsubscribe = feed.subscribe(() => {
+      this.#pace()
+      for (const side of SIDES) this.#to[side].lane.update()
+    })
+  }
+
+  /** Takes octets for a side; a promise when the sender has to wait. */
+  send(side: Side, octets: Buffer): MaybePromise<void> {
+    return this.#to[side].lane.add(octets)
+  }
+
+  /** Whether a fault holds one of the directions, so that an end of either side is the end of all. */
+  get isStopped(): boolean {
+    return SIDES.some((side) => this.#to[side].lane.isStopped)
+  }
+
+  /** Resolves when the end of the connection may be passed on to a side. */
+  async settled(side: Side): Promise<void> {
+    await this.#to[side].lane.settled()
+    const ms = this.#paces.closeDelayMs(side)
+    if (ms > 0) {
+      await new Promise<void>((resolve) => {
+        this.#timers.add(setTimeout(resolve, ms))
+      })
+    }
+  }
+
+  /** Ends all of it, with the relay. */
+  close(): void {
+    this.#unsubscribe()
+    for (const timer of this.#timers) clearTimeout(timer)
+    for (const side of SIDES) {
+      this.#to[side].lane.close()
+      this.#to[side].link.close()
+    }
+  }
+
+  #direction(side: Side, feed: FaultFeed): Direction {
+    const link = new Link()
+    const connection = this.#connection
+    const source = this.#pumps[side === 'client' ? 'server' : 'client']
+    const target: LaneTarget = {
+      add: (octets) => link.push(octets, connection[side].writer, source),
+      flush: () => undefined,
+      whenSent: () => link.whenEmpty(),
+      stopped: (_cut, fault) => connection.flow.noteFault(fault),
+      freed: () => undefined,
+      ended: (cut) => this.#finishCut(side, cut),
+    }
+    return { link, lane: new FaultLane(side, feed, target, false) }
+  }
+
+  #pace(): void {
+    for (const side of SIDES) this.#to[side].link.schedules = this.#paces.schedules(side)
+  }
+
+  #finishCut(side: Side, { end }: CutPart): void {
+    const connection = this.#connection
+    if (end === 'halfClose' || (end === 'close' && side === 'server')) {
+      this.#to[side].lane.close()
+      connection[side].writer?.end()
+      return
+    }
+    connection.end('fault')
+    if (end === 'reset') {
+      connection.reset('client')
+      connection.reset('server')
+    }
+    this.#over()
+  }
+}
