@@ -9,14 +9,13 @@ const UNREACHED = {
   undici: 'UND_ERR_ABORTED',
 } as const
 
-export const REACH_CASES: readonly FaultCase[] = [
+const DIALS: readonly FaultCase[] = [
   {
     ...UNREACHED,
     code: 'refuseConnection()',
     fault: (faults) => faults.refuseConnection(),
     what: 'nobody listens on the port of the server (`ECONNREFUSED`)',
     https: 'tunnel: status 502',
-    reports: ['MITM_DIAL_FAILED'],
   },
   {
     ...UNREACHED,
@@ -24,7 +23,6 @@ export const REACH_CASES: readonly FaultCase[] = [
     fault: (faults) => faults.unreachable(),
     what: 'there is no way to the server (`EHOSTUNREACH`)',
     https: 'tunnel: status 502',
-    reports: ['MITM_DIAL_FAILED'],
   },
   {
     ...UNREACHED,
@@ -32,7 +30,6 @@ export const REACH_CASES: readonly FaultCase[] = [
     fault: (faults) => faults.dnsFailure(),
     what: 'the name of the server cannot be resolved (`ENOTFOUND`)',
     https: 'tunnel: status 502',
-    reports: ['MITM_DNS_FAILED'],
   },
   {
     ...UNREACHED,
@@ -40,6 +37,91 @@ export const REACH_CASES: readonly FaultCase[] = [
     fault: (faults) => faults.dialTimeout({ ms: 50 }),
     what: 'the server does not answer, and the mitm gives up after `ms`',
     https: 'tunnel: status 504',
-    reports: ['MITM_DIAL_TIMEOUT'],
   },
 ]
+
+/** A proxy that refuses. */
+const REFUSED = {
+  layer: 'reach',
+  chromium: 'ERR_SOCKS_CONNECTION_FAILED',
+  connect: 'ERR_TUNNEL_CONNECTION_FAILED',
+  undici: 'UND_ERR_ABORTED',
+} as const
+
+const TUNNELS: readonly FaultCase[] = [
+  {
+    ...REFUSED,
+    code: 'connectStatus(503)',
+    fault: (faults) => faults.connectStatus(503),
+    what: 'the proxy answers CONNECT so; to SOCKS, with a general failure',
+    https: 'tunnel: status 503',
+  },
+  {
+    ...REFUSED,
+    code: 'connectStatus(407)',
+    fault: (faults) => faults.connectStatus(407),
+    what: 'the proxy wants a password, for which a browser with windows asks the user',
+    connect: 'hangs',
+    https: 'tunnel: status 407',
+  },
+  {
+    ...REFUSED,
+    code: 'socksReply(5)',
+    fault: (faults) => faults.socksReply(5),
+    what: 'the proxy answers SOCKS so (RFC 1928 section 6); to CONNECT, with 502',
+    https: 'tunnel: status 502',
+  },
+  {
+    layer: 'reach',
+    code: 'connectClose()',
+    fault: (faults) => faults.connectClose(),
+    what: 'the proxy closes the connection (FIN) in place of a reply',
+    chromium: 'ERR_SOCKS_CONNECTION_FAILED',
+    connect: 'ERR_EMPTY_RESPONSE',
+    undici: 'connects without end',
+    https: 'tunnel: ECONNRESET',
+  },
+  {
+    layer: 'reach',
+    code: 'connectReset()',
+    fault: (faults) => faults.connectReset(),
+    what: 'the proxy resets the connection (RST) in place of a reply',
+    chromium: 'ERR_CONNECTION_RESET',
+    connect: 'ERR_CONNECTION_RESET',
+    undici: 'ECONNRESET',
+    https: 'tunnel: ECONNRESET',
+  },
+  {
+    layer: 'reach',
+    code: 'connectGarbage()',
+    fault: (faults) => faults.connectGarbage(),
+    what: 'the proxy replies with octets that are none of its protocol',
+    chromium: 'ERR_SOCKS_CONNECTION_FAILED',
+    connect: 'ERR_TUNNEL_CONNECTION_FAILED',
+    undici: 'HPE_INVALID_CONSTANT',
+    https: 'tunnel: HPE_INVALID_CONSTANT',
+  },
+  {
+    layer: 'reach',
+    code: 'connectStall()',
+    fault: (faults) => faults.connectStall(),
+    what: 'the proxy never replies',
+    chromium: 'hangs',
+    connect: 'hangs',
+    undici: 'hangs',
+    https: 'hangs',
+  },
+  {
+    layer: 'reach',
+    code: 'connectDelay({ ms: 200 })',
+    fault: (faults) => faults.connectDelay({ ms: 200 }),
+    what: 'the proxy replies late',
+    lateMs: 195,
+    chromium: 'succeeds, late',
+    connect: 'succeeds, late',
+    undici: 'succeeds, late',
+    https: 'succeeds, late',
+  },
+]
+
+export const REACH_CASES: readonly FaultCase[] = [...DIALS, ...TUNNELS]
