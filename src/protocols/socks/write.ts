@@ -22,6 +22,7 @@ export const REPLY_MEANINGS: Readonly<Record<number, string>> = {
  */
 const REPLY_CODES: Readonly<Record<string, number>> = {
   MITM_LOOP: 2,
+  MITM_UNMATCHED_REQUEST: 2,
   MITM_DNS_FAILED: 4,
   MITM_DIAL_TIMEOUT: 6,
   ENETUNREACH: 3,
