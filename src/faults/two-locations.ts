@@ -1,0 +1,22 @@
+import type { Fault } from '../fault.ts'
+import { appendLines, headFault, valueOf } from './head-edit.ts'
+
+/**
+ * Gives the response two `location` fields that differ: one more if it has one, else both.
+ *
+ * @example
+ * ```ts
+ * import { faults } from 'playwright-mitm/core'
+ * import type { TestMitm } from 'playwright-mitm/core'
+ *
+ * export function redirectToTwoPlaces(mitm: TestMitm): void {
+ *   mitm.get('https://shop.test/login').fault(faults.twoLocations())
+ * }
+ * ```
+ */
+export function twoLocations(): Fault {
+  return headFault('twoLocations', 'twoLocations', (head) => {
+    const first = valueOf(head, 'location') === undefined ? 'location: /first-location\r\n' : ''
+    return appendLines(head, `${first}location: /second-location\r\n`)
+  })
+}
