@@ -29,12 +29,13 @@ export function compileHost(value: unknown): FilterPart {
   if (typeof value === 'string') {
     const { matches, forecast, isForAll } = compileHostPattern('host', value)
     const part = locationPart('host', value, ({ host, port }) => matches(host, port), 'authority')
-    return { ...part, forecast, isForConnections: true, isForAll }
+    return { ...part, forecast, isForConnections: true, isForDestinations: true, isForAll }
   }
   const test = compileTest('host', value, 'a host such as "api.test" or "api.test:8443"', () => undefined)
   return {
     ...locationPart('host', test.text, ({ authority }) => test.test(authority), 'authority'),
     isForConnections: true,
+    isForDestinations: types.isRegExp(value),
     forecast(destination, connection) {
       // A function may count its calls, or look at more than it is given: it is asked only when something depends on it.
       if (!types.isRegExp(value) && !connection) return 'some'
@@ -69,6 +70,7 @@ export function compileUrl(value: unknown): FilterPart {
     text: value,
     forecast: (destination) => glob.forecast(destination),
     isForConnections: !glob.needsPath,
+    isForDestinations: !glob.needsPath,
     isForAll: glob.isForAll,
   }
 }

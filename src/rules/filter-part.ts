@@ -36,6 +36,8 @@ export interface FilterPart {
   forecast?(destination: Destination, connection?: Connection): Forecast
   /** Whether its forecast decides, so that it can be used before there is a request. @defaultValue false */
   readonly isForConnections?: boolean
+  /** Whether its forecast decides for a destination alone, without a connection. @defaultValue false */
+  readonly isForDestinations?: boolean
   /** Whether it matches every request there is. @defaultValue false */
   readonly isForAll?: boolean
 }

@@ -100,6 +100,9 @@ export type ExchangeFilter = string | RegExp | ((exchange: Exchange) => boolean)
 
 const FILTER_KEYS = [...PART_KEYS, 'not'] as const satisfies readonly (keyof ExchangeFilterObject)[]
 
+/** What a CORS preflight does not tell of the request. */
+const UNTOLD_KEYS: readonly string[] = ['headers', 'cookies']
+
 /** Is told what a user's predicate threw. The part then counts as missed. */
 export type OnThrow = (error: unknown, exchange: Exchange) => void
 
@@ -129,8 +132,19 @@ export interface CompiledFilter {
   needsBodyOf(exchange: Exchange, onThrow?: OnThrow): boolean
   /** Whether the parts that need the body or the response match. */
   restMatches(exchange: Exchange, onThrow?: OnThrow): boolean
+  /**
+   * Whether the request that a CORS preflight announces would match, as far as the preflight tells: fields and body are
+   * taken to match. Not for a filter that names OPTIONS itself, which means the preflight.
+   *
+   * @param method - Of the request to come.
+   */
+  matchesPreflight(exchange: Exchange, method: string, onThrow?: OnThrow): boolean
   /** Whether a request to this host could match; `false` only when it is certain that none could. */
   mayMatch(destination: Destination): boolean
+  /**
+   * Whether every request to this host is meant, whatever it is and whoever makes it. The port stands for the scheme.
+   */
+  matchesDestination(destination: Destination): boolean
   /**
    * Whether a connection is meant, on which there is no request yet. Never, if `unknownBeforeRequest` names a key. The
    * scheme is not known then, so the port stands for it; and `page` and `request` are not told apart.
@@ -165,7 +179,18 @@ export function compileFilter(filter: ExchangeFilter): CompiledFilter {
     needsBodyOf: (exchange, onThrow) =>
       !allPass(rest, exchange, onThrow, (part) => part.stage !== 'body' || !needsBody(part, exchange)),
     restMatches: (exchange, onThrow) => allPass(rest, exchange, onThrow, (part) => part.matches(exchange)),
+    matchesPreflight(exchange, method, onThrow) {
+      const ofMethod = parts.find(({ key }) => key === 'method')
+      // A boundary: of the whole exchange, that part looks at the method only.
+      const announced = { request: { method } } as Exchange
+      if (ofMethod && allPass([ofMethod], exchange, onThrow, (part) => part.matches(exchange))) return false
+      return allPass(head, exchange, onThrow, (part) =>
+        part === ofMethod ? part.matches(announced) : UNTOLD_KEYS.includes(part.key) || part.matches(exchange),
+      )
+    },
     mayMatch: (destination) => parts.every((part) => part.forecast?.(destination) !== 'none'),
+    matchesDestination: (destination) =>
+      parts.every((part) => part.isForDestinations && part.forecast?.(destination) !== 'none'),
     matchesConnection(destination, connection, onThrow) {
       if (unknownBeforeRequest.length > 0) return false
       try {

@@ -1,0 +1,71 @@
+/** Which rules came nearest to matching an exchange, and why they did not. */
+import type { Exchange } from '../exchange.ts'
+import { locate } from './request-location.ts'
+import type { Rule } from './rule.ts'
+
+/** A rule that was not applied. */
+export interface NearRule {
+  readonly rule: Rule
+  /** Why not, part by part. */
+  readonly misses: readonly string[]
+}
+
+/** What a rule may know about why it was passed over though its filter matches. */
+interface MayTell {
+  passedOver?(exchange: Exchange): string | undefined
+}
+
+/** What a miss costs: another host is farthest, then another URL or method, then everything else. */
+const OTHER_HOST = 100
+const OTHER_URL = 8
+const OTHER_METHOD = 4
+
+/**
+ * The rules that came nearest, best first; of equals the newest. Those that are for everything and answer nothing are not
+ * among them.
+ *
+ * @param rules - Newest first.
+ */
+export function nearestRules(exchange: Exchange, rules: readonly Rule[], most: number): NearRule[] {
+  return rules
+    .filter((rule) => rule.decides || !rule.filter.isForAll)
+    .map((rule) => ({ rule, misses: missesOf(rule, exchange) }))
+    .map((near) => ({ near, distance: distanceOf(near, exchange) }))
+    .toSorted((left, right) => left.distance - right.distance)
+    .slice(0, most)
+    .map(({ near }) => near)
+}
+
+function missesOf(rule: Rule, exchange: Exchange): readonly string[] {
+  const { filter } = rule
+  // Of a body that was not held, nothing can be said: some other part has missed.
+  const misses = exchange.request.isComplete ? filter.misses(exchange) : filter.headMisses(exchange)
+  return misses.length > 0 ? misses : [whyPassedOver(rule, exchange)]
+}
+
+function whyPassedOver(rule: Rule, exchange: Exchange): string {
+  const reason = (rule as MayTell).passedOver?.(exchange)
+  if (reason !== undefined) return reason
+  if (rule.acts.length === 0 && !rule.decides) return 'it does nothing: it has not been told what to do'
+  return rule.isLive
+    ? 'its turn had not come'
+    : `it is used up: applied ${rule.calls === 1 ? 'once' : `${rule.calls} times`}`
+}
+
+function distanceOf({ rule, misses }: NearRule, { request }: Exchange): number {
+  const { host, port, href } = locate(request.url)
+  const isOtherHost = !rule.filter.mayMatch({ host, port: port ?? 80, tls: false })
+  const costs = misses.map((miss) => {
+    if (/^(?:url|path|host) /.test(miss)) return OTHER_URL * (1 - likeness(href, rule.filter.text))
+    return miss.startsWith('method ') ? OTHER_METHOD : 1
+  })
+  return costs.reduce((sum, cost) => sum + cost, isOtherHost ? OTHER_HOST : 0)
+}
+
+/** From 0 to 1: how much of a URL stands at the beginning of the one in a filter's words. */
+function likeness(href: string, text: string): number {
+  const wanted = text.slice(Math.max(0, text.search(/\w+:\/\//)))
+  let at = 0
+  while (at < href.length && href[at] === wanted[at]) at++
+  return at / Math.max(1, href.length)
+}
