@@ -64,22 +64,27 @@ export type { Destination } from './protocol.ts'
 export { Http1 } from './protocols/http1/http1.ts'
 export { Socks } from './protocols/socks/socks.ts'
 export { Tcp } from './protocols/tcp/tcp.ts'
-export type { RequestRewriter, ResponseRewriter } from './rules/act.ts'
 export { compileFilter } from './rules/filter.ts'
 export type {
   CompiledFilter,
   ExchangeFilter,
   ExchangeFilterObject,
+  GraphqlFilter,
+  MultipartFileFilter,
   NamedValueFilter,
   NamedValuesFilter,
   ValueFilter,
 } from './rules/filter.ts'
+export type { GraphqlOperation, GraphqlOperationType } from './rules/graphql-request.ts'
 export type { HeadersInput } from './rules/headers-input.ts'
 export type { RequestChange, ResponseChange } from './rules/message-change.ts'
 export type { RequestView, ResponseView } from './rules/message-view.ts'
 export type { AsymmetricMatcher } from './rules/predicate.ts'
+export type { RequestRewriter, ResponseRewriter } from './rules/rewrite-act.ts'
 export type { JsonInit } from './rules/rule-acts.ts'
 export type { Rule } from './rules/rule.ts'
+export { UnmatchedError } from './rules/unmatched.ts'
+export type { Unmatched, UnmatchedMode, UnmatchedOptions } from './rules/unmatched.ts'
 export type { TrafficSource } from './source.ts'
 export { startMitm, TestMitm } from './test-mitm.ts'
 export type { IdleOptions, TestMitmOptions, WaitOptions } from './test-mitm.ts'
