@@ -11,6 +11,9 @@ export type TrafficSource = 'page' | 'request' | 'server' | 'node'
 /** All of them. */
 export const TRAFFIC_SOURCES: readonly TrafficSource[] = ['page', 'request', 'server', 'node']
 
+/** The field of a CONNECT request by which `mitm.fetch` says who it is. It ends at the mitm, as CONNECT does. */
+export const TEST_FIELD = 'x-playwright-mitm-test'
+
 /** Whether a connection came by the door that browsers take; `request` takes it as well. */
 export function isByBrowserDoor(connection: Connection): boolean {
   // The layer is there once the tunnel stands, the protocol while it is being made.

@@ -20,6 +20,7 @@ import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
 import { RuleList } from './rules/rule-list.ts'
 import type { Rule } from './rules/rule.ts'
+import { TEST_FIELD } from './source.ts'
 
 /** How long the `waitFor` methods wait. */
 export interface WaitOptions {
@@ -313,7 +314,9 @@ export class TestMitm extends Mitm {
     const { url } = this
     const { certificate } = await this.certificateAuthority()
     const { fetch, ProxyAgent: Agent } = await import('undici')
-    return { fetch, agent: new Agent({ uri: url, requestTls: { ca: [certificate, ...rootCertificates] } }) }
+    const requestTls = { ca: [certificate, ...rootCertificates] }
+    // These fields go with CONNECT alone, which stands before plain HTTP too.
+    return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: 'yes' }, requestTls }) }
   }
 }
 
