@@ -73,10 +73,15 @@ export interface ConnectionFlow {
   reset(side: Side): void
   /** Does to the other side what happened to this one; tells whether the connection is over by that. */
   passEnd(side: Side, end: StreamEnd): boolean
+  /**
+   * Says what to do when connections are to be made anew (the rules for them have changed): one without anything under way
+   * ends then, another one behind that.
+   */
+  onDrain(drain: () => void): void
   /** Watches for the time in which nothing passes. */
   watchIdle(onIdle: (error: MitmError) => void): IdleTimer
   unwrap(data: Buffer): Promise<void>
-  relay(): Promise<void>
+  relay(first?: Buffer): Promise<void>
   report(error: MitmError): void
 }
 
@@ -219,9 +224,13 @@ export class Connection {
     this.flow.reset(side)
   }
 
-  /** Passes bytes both ways through the middlewares until both sides are done. */
-  relay(): Promise<void> {
-    return this.flow.relay()
+  /**
+   * Passes bytes both ways through the middlewares until both sides are done.
+   *
+   * @param first - Bytes from the client that go to the server before all others, and have passed `clientData` already.
+   */
+  relay(first?: Buffer): Promise<void> {
+    return this.flow.relay(first)
   }
 
   /** Notes an error on this connection and hands it to `onError`; the connection goes on. */

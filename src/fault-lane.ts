@@ -1,6 +1,7 @@
 /** One direction of a message or a connection in which faults cut: counts what passes, and stops where a fault says. */
 import type { Side } from './errors.ts'
 import type { CutPart, Fault, FaultFeed } from './fault.ts'
+import { EventEnds } from './internal/event-ends.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 
 /** Where what passes a {@link FaultLane} goes, and what is done where it stops. */
@@ -41,6 +42,10 @@ export class FaultLane {
   #heldBytes = 0
   #isClosed = false
   #onceFree: (() => void)[] = []
+  #events: EventEnds | undefined
+  /** Offsets in the body behind each server-sent event. */
+  readonly #eventEnds: number[] = []
+  #scannedBytes = 0
 
   /**
    * @param side - Towards whom.
@@ -122,10 +127,24 @@ export class FaultLane {
   /** How many octets may still pass; below 0 when it should have stopped before. */
   #roomFor(cut: CutPart): number {
     if (cut.afterBytes === undefined) return 0 - this.#total
-    const passed = cut.countsHead || !this.#head ? this.#total : this.#head.bodyBytes
+    const head = this.#head
     // A head that is not counted must be whole before anything is cut.
-    if (this.#head && !cut.countsHead && !this.#head.isOver) return Number.POSITIVE_INFINITY
-    return cut.afterBytes - passed
+    if (head && (!cut.countsHead || cut.afterEvents) && !head.isOver) return Number.POSITIVE_INFINITY
+    const from = cut.afterEvents ? this.#eventEnds[cut.afterEvents - 1] : 0
+    if (from === undefined) return Number.POSITIVE_INFINITY
+    const passed = cut.countsHead || !head ? this.#total : head.bodyBytes
+    return from + cut.afterBytes - passed
+  }
+
+  /** Notes where events end in octets of the body that are about to pass. */
+  #findEvents(octets: Buffer): void {
+    const head = this.#head
+    if (!head?.isOver || !/\ncontent-type:[ \t]*text\/event-stream\b/i.test(head.text)) return
+    this.#events ??= new EventEnds({ isChunked: /\ntransfer-encoding:[^\n]*\bchunked\b/i.test(head.text) })
+    // What was held behind a cut has been looked at before.
+    const known = Math.min(octets.length, this.#scannedBytes - head.bodyBytes)
+    for (const end of this.#events.find(octets.subarray(known))) this.#eventEnds.push(this.#scannedBytes + end)
+    this.#scannedBytes = Math.max(this.#scannedBytes, head.bodyBytes + octets.length)
   }
 
   #pass(octets: Buffer): void {
@@ -133,6 +152,7 @@ export class FaultLane {
     while (rest.length > 0) {
       const length = this.#head?.ownLength(rest) ?? rest.length
       const piece = rest.subarray(0, length)
+      this.#findEvents(piece)
       const stop = this.#passOne(piece)
       rest = rest.subarray(stop ? stop.passed : length)
       if (!stop) continue
@@ -224,7 +244,8 @@ const LF = 0x0a
 class HeadCounter {
   isOver = false
   bodyBytes = 0
-  #start = ''
+  /** The head so far. */
+  text = ''
   /** Whether the line that is being read is empty so far. */
   #isLineEmpty = false
 
@@ -245,7 +266,7 @@ class HeadCounter {
   /** Whether these octets, the next ones, are of an interim response. */
   isInterim(octets: Buffer): boolean {
     if (this.isOver) return false
-    const start = (this.#start + octets.toString('latin1', 0, START_LENGTH)).slice(0, START_LENGTH)
+    const start = (this.text + octets.toString('latin1', 0, START_LENGTH)).slice(0, START_LENGTH)
     return /^HTTP\/1\.\d 1(?!01)/.test(start)
   }
 
@@ -256,15 +277,13 @@ class HeadCounter {
       return
     }
     const wasInterim = this.isInterim(octets)
-    if (this.#start.length < START_LENGTH) {
-      this.#start = (this.#start + octets.toString('latin1', 0, START_LENGTH)).slice(0, START_LENGTH)
-    }
+    this.text += octets.toString('latin1')
     for (const octet of octets) {
       if (octet === LF) {
         if (this.#isLineEmpty) {
           this.isOver = !wasInterim
           this.#isLineEmpty = false
-          if (wasInterim) this.#start = ''
+          if (wasInterim) this.text = ''
           return
         }
         this.#isLineEmpty = true

@@ -5,7 +5,7 @@ import type { Server, Socket } from 'node:net'
 import { Connection } from './connection.ts'
 import { errorText, MitmError, systemCode } from './errors.ts'
 import { LiveConnection } from './flow/live-connection.ts'
-import type { FlowContext } from './flow/live-connection.ts'
+import type { FlowContext } from './flow/flow-context.ts'
 import { Pipeline } from './flow/pipeline.ts'
 import { Host } from './host.ts'
 import type { Middleware } from './middleware.ts'
@@ -141,6 +141,26 @@ export class Mitm implements AsyncDisposable {
   /** As {@link Mitm.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /**
+   * Makes clients connect anew: connections on which nothing is under way are closed now, others behind what is. Those that
+   * are no HTTP stay.
+   *
+   * @param filter - Which connections. @defaultValue all
+   */
+  drain(filter: (connection: Connection) => boolean = () => true): void {
+    for (const live of this.#live) if (filter(live.connection)) live.drain()
+  }
+
+  /**
+   * Resets connections now, whatever is under way on them: as when the network goes away. Hosts that are not managed are
+   * left alone.
+   *
+   * @param filter - Which connections. @defaultValue all
+   */
+  resetConnections(filter: (connection: Connection) => boolean = () => true): void {
+    for (const live of this.#live) if (filter(live.connection)) live.breakOff()
   }
 
   /** The authority whose certificates clients are shown; made when first asked for. @throws {@link MitmError} `MITM_CA_FAILED` */

@@ -14,6 +14,11 @@ export interface Destination {
   readonly tls: boolean
 }
 
+/** Whether two destinations are the same server, however it is spoken to. */
+export function isSameAuthority(one: Destination, other: Destination): boolean {
+  return one.host === other.host && one.port === other.port
+}
+
 /** Whether two destinations are the same server, spoken to in the same way. */
 export function isSameDestination(one: Destination, other: Destination | undefined): boolean {
   return one.host === other?.host && one.port === other.port && one.tls === other.tls

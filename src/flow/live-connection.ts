@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 
 import type { Connection, ConnectionFlow, ConnectionSettings, ExchangeMoment, StreamEnd } from '../connection.ts'
 import { MitmError } from '../errors.ts'
@@ -17,37 +17,17 @@ import { InjectedError } from '../fault-errors.ts'
 import { noteFault } from '../fault-record.ts'
 import type { Fault } from '../fault.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
-import type { ResolvedOptions, ServerFlaws } from '../options.ts'
-import { authorityOf } from '../protocol.ts'
-import type { Destination, Protocol } from '../protocol.ts'
-import { certificateFacts, tlsFacts } from '../tls/facts.ts'
-import { secureServer } from '../tls/secure-server.ts'
+import { authorityOf, isSameAuthority } from '../protocol.ts'
+import type { Destination } from '../protocol.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
-import { trustContext } from '../tls/trust.ts'
 import { codedError } from './coded-error.ts'
 import { closeGracefully, hiddenReset, resetSoon } from './close.ts'
 import { dial, ignore, routeOf } from './dial.ts'
 import type { Route } from './dial.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { FlowContext } from './flow-context.ts'
 import { passEndOn, relay, watchIdle } from './relay.ts'
+import { secureDialled } from './secure-dialled.ts'
 import { unwrap } from './sniff.ts'
-
-/** Makes the contexts with which clients are answered in TLS. */
-export interface Certificates {
-  contextFor(hostname: string): Promise<SecureContext>
-  untrustedContextFor(hostname: string, reason: string): Promise<SecureContext>
-  faultyContextFor?(hostname: string, flaws: ServerFlaws): Promise<SecureContext>
-}
-
-/** What all connections of a mitm share. */
-export interface FlowContext {
-  readonly options: ResolvedOptions
-  readonly pipeline: Pipeline
-  readonly protocols: readonly Protocol[]
-  readonly listening: { readonly host: string; readonly port: number }
-  certificates(): Promise<Certificates>
-  report(error: MitmError, connection?: Connection): void
-}
 
 /** The socket to a server, dialled but perhaps not yet shown as connected. */
 interface ServerSocket {
@@ -75,6 +55,8 @@ export class LiveConnection implements ConnectionFlow {
   readonly #resets = new Map<Socket, Promise<void>>()
   #closed: (() => void) | undefined
   #isClosing = false
+  /** Ends the connection as soon as nothing is under way on it, as far as its protocol can tell. */
+  drain: () => void = ignore
   #relayIntervention: { readonly wanted: ConnectionIntervention | undefined } | undefined
 
   constructor(connection: Connection, clientSocket: Socket, context: FlowContext) {
@@ -128,6 +110,19 @@ export class LiveConnection implements ConnectionFlow {
     this.#closed?.()
   }
 
+  /** Resets both ends now. */
+  breakOff(): void {
+    this.connection.end('fault')
+    this.reset('client')
+    this.reset('server')
+    this.#controller.abort()
+    this.#closed?.()
+  }
+
+  onDrain(drain: () => void): void {
+    this.drain = drain
+  }
+
   clientData(data: Buffer): MaybePromise<Buffer> {
     this.connection.bytes.fromClient += data.length
     return this.context.pipeline.transform('clientData', this.connection, data)
@@ -173,13 +168,13 @@ export class LiveConnection implements ConnectionFlow {
     return unwrap(this, data)
   }
 
-  relay(): Promise<void> {
-    return relay(this.connection)
+  relay(first?: Buffer): Promise<void> {
+    return relay(this.connection, first)
   }
 
   async dial(destination: Destination): Promise<void> {
     const before = this.#server
-    if (before && isSame(before.destination, destination)) {
+    if (before && isSameAuthority(before.destination, destination)) {
       if (!before.raw.destroyed) return
       // It was reset before the client had said anything: another one would hide that.
       if (!this.#isServerShown) {
@@ -220,18 +215,9 @@ export class LiveConnection implements ConnectionFlow {
     const server = this.#server
     if (!server) throw new MitmError('MITM_NOT_RUNNING', 'Cannot secure a server that is not dialled')
     if (server.tls) return { socket: server.tls, authorizationError: this.connection.serverTls?.authorizationError }
-    const { options } = this.context
-    const secured = await secureServer(server.raw, {
-      host: destination.host,
-      serverName,
-      alpnProtocols,
-      secureContext: trustContext(options.upstream),
-      timeoutMs: options.connectTimeoutMs,
-      authority: authorityOf(destination),
-    })
+    const secured = await secureDialled(server.raw, destination, serverName, alpnProtocols, this.context.options)
     server.tls = secured.socket
-    const certificate = certificateFacts(secured.socket.getPeerCertificate())
-    this.connection.serverTls = tlsFacts(secured.socket, serverName, certificate, secured.authorizationError)
+    this.connection.serverTls = secured.facts
     return secured
   }
 
@@ -251,7 +237,12 @@ export class LiveConnection implements ConnectionFlow {
     const { connection } = this
     const wantsTls = this.wantsTls(destination)
     const isSecure = this.#server?.tls !== undefined
-    if (this.#isServerShown && this.#server && isSame(this.#server.destination, destination) && isSecure === wantsTls)
+    if (
+      this.#isServerShown &&
+      this.#server &&
+      isSameAuthority(this.#server.destination, destination) &&
+      isSecure === wantsTls
+    )
       return
     if (this.#isServerShown || (isSecure && !wantsTls)) await this.closeServer()
     await this.dial(destination)
@@ -392,8 +383,4 @@ export class LiveConnection implements ConnectionFlow {
     else if (reset) await reset
     else await closeGracefully(host.writer ?? secured ?? raw, raw, this.settings.idleTimeoutMs)
   }
-}
-
-function isSame(one: Destination, other: Destination): boolean {
-  return one.host === other.host && one.port === other.port
 }

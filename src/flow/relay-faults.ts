@@ -57,12 +57,12 @@ export class RelayFaults {
   /** Resolves when the end of the connection may be passed on to a side. */
   async settled(side: Side): Promise<void> {
     await this.#to[side].lane.settled()
-    const ms = this.#paces.closeDelayMs(side)
-    if (ms > 0) {
-      await new Promise<void>((resolve) => {
-        this.#timers.add(setTimeout(resolve, ms))
-      })
-    }
+    const slowest = this.#paces.slowestClose(side)
+    if (!slowest) return
+    this.#connection.flow.noteFault(slowest.fault)
+    await new Promise<void>((resolve) => {
+      this.#timers.add(setTimeout(resolve, slowest.ms))
+    })
   }
 
   /** Ends all of it, with the relay. */

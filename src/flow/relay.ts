@@ -13,9 +13,10 @@ import { RelayFaults } from './relay-faults.ts'
  * Relays until both sides have ended, one was reset, or nothing has passed for too long. A half-close is passed on, and
  * the other direction goes on. When one side ends and the other is not managed by the mitm, the relay is over at once.
  *
+ * @param first - Octets of the client that have passed `clientData` already.
  * @throws {@link MitmError} `MITM_IDLE_TIMEOUT`, or what a middleware failed with.
  */
-export function relay(connection: Connection): Promise<void> {
+export function relay(connection: Connection, first?: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const { client, server, protocol, destination } = connection
     const clientReader = client.reader
@@ -40,6 +41,10 @@ export function relay(connection: Connection): Promise<void> {
     const faults = feed && new RelayFaults(connection, feed, pumps, finish)
     const onAbort = (): void => finish()
     connection.signal.addEventListener('abort', onAbort)
+    if (first && first.length > 0) {
+      if (faults) void faults.send('server', first)
+      else writeThrough(server.writer, first, pumps.client)
+    }
     pumps.client.start()
     pumps.server.start()
     if (connection.signal.aborted) onAbort()

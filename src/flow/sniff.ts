@@ -24,7 +24,7 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
   const { connection } = live
   const first = data.length > 0 ? data : await firstOctets(live)
   const isLeaving = first === 'gone' || first === 'ended'
-  if (isLeaving && handshake?.isFaulty) {
+  if (isLeaving && handshake?.isFaulty && connection.endReason !== 'mitm-closed') {
     // As it should: whichever way a client takes to refuse what it was shown.
     connection.endReason = 'fault'
     return
@@ -52,7 +52,7 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
  * handshake of TLS 1.3 before they look at the certificate, and then just close.
  */
 function doubtTrust(connection: Connection, { fault, hostname, finishedAt }: Handshake): MitmError | undefined {
-  if (connection.endReason === 'server-reset') return undefined
+  if (connection.endReason === 'server-reset' || connection.endReason === 'mitm-closed') return undefined
   if (fault !== undefined) {
     const text = `Showed the client that the certificate of ${hostname} is bad (${fault}), and it left`
     return new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname })
@@ -157,7 +157,7 @@ class LayerReader {
     const { connection } = this.#live
     const left = Math.min(waitMs, this.#deadline - performance.now())
     if (this.hasEnded || left <= 0) return false
-    const said = await whoSpeaks(this.#live, left)
+    const said = await whoSpeaks(this.#live, { timeoutMs: left })
     if (said === 'end' || said === 'gone') this.hasEnded = true
     if (connection.endReason === 'client-reset') {
       throw new MitmError('MITM_CLIENT_RESET', `The client ${connection.client} reset the connection`, {
@@ -184,9 +184,21 @@ async function firstOctets(live: LiveConnection): Promise<Buffer | 'gone' | 'end
   const { connection, context } = live
   const { handshakeTimeoutMs, firstBytesWaitMs, idleTimeoutMs } = context.options
   const isTunnelled = connection.destination !== undefined
+  const drained = new AbortController()
+  // Outside of a tunnel and of TLS nothing has been decided yet that could be decided otherwise by now.
+  if (isTunnelled || connection.clientTls) live.onDrain(() => drained.abort())
   // A server that is dialled may speak first, but the client is given a moment.
-  let said = live.serverStream ? await whoSpeaks(live, firstBytesWaitMs, 'client') : 'timeout'
-  if (said === 'timeout') said = await whoSpeaks(live, isTunnelled ? idleTimeoutMs : handshakeTimeoutMs)
+  const { signal } = drained
+  let said = live.serverStream
+    ? await whoSpeaks(live, { timeoutMs: firstBytesWaitMs, signal, only: 'client' })
+    : 'timeout'
+  if (said === 'timeout' && !signal.aborted) {
+    said = await whoSpeaks(live, { timeoutMs: isTunnelled ? idleTimeoutMs : handshakeTimeoutMs, signal })
+  }
+  if (said === 'timeout' && signal.aborted) {
+    connection.end('mitm-closed')
+    return 'gone'
+  }
   if (typeof said !== 'string' || said === 'gone') return said
   if (said === 'server') return 'silent'
   if (said === 'end') return 'ended'
@@ -204,14 +216,19 @@ async function firstOctets(live: LiveConnection): Promise<Buffer | 'gone' | 'end
  */
 async function whoSpeaks(
   live: LiveConnection,
-  timeoutMs: number,
-  only?: 'client',
+  {
+    timeoutMs,
+    signal: giveUp,
+    only,
+  }: { readonly timeoutMs: number; readonly signal?: AbortSignal; readonly only?: 'client' },
 ): Promise<Buffer | 'server' | 'timeout' | 'end' | 'gone'> {
   const { connection, signal, serverStream: server } = live
   const client = connection.client.reader
   if (!client) return 'gone'
   const stop = new AbortController()
-  const options = { timeoutMs, signal: AbortSignal.any([stop.signal, signal]) }
+  const signals = [stop.signal, signal]
+  if (giveUp) signals.push(giveUp)
+  const options = { timeoutMs, signal: AbortSignal.any(signals) }
   const fromClient = readChunk(client, options)
   const fromServer = server && only === undefined ? readChunk(server, options) : undefined
   await Promise.race([fromClient, fromServer ?? fromClient]).catch(() => undefined)

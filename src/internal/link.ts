@@ -12,6 +12,8 @@ export interface Piece {
 
 /** Says when octets go on: the same ones, in one or more pieces, in order, and none before it came. */
 export interface Schedule {
+  /** Whether others wait in it too. Then as little as possible waits in it at once, so that all get on. */
+  readonly isShared?: boolean
   schedule(piece: Piece): readonly Piece[]
 }
 
@@ -23,6 +25,8 @@ const MAX_HELD_BYTES = 16 * 2 ** 20
 const RESUME_BYTES = MAX_HELD_BYTES / 2
 /** So many pieces that have gone are kept before the queue is cut: cutting it for each would take long. */
 const COMPACT_PIECES = 4096
+/** How much may wait in what is shared, in the time that it takes. */
+const MAX_SHARED_MS = 100
 
 /** One direction of a connection that takes its time. */
 export class Link {
@@ -39,6 +43,7 @@ export class Link {
   /** What waits for it. */
   #held: Pump | undefined
   #onceEmpty: (() => void)[] = []
+  readonly #waits = new Map<NodeJS.Timeout, Pump>()
   #onceRoom: (() => void)[] = []
 
   /**
@@ -48,7 +53,9 @@ export class Link {
   set schedules(schedules: readonly Schedule[]) {
     const before = this.#schedules
     this.#schedules = schedules
-    if (before.some((schedule) => !schedules.includes(schedule))) this.#release(Number.POSITIVE_INFINITY)
+    if (before.every((schedule) => schedules.includes(schedule))) return
+    this.#release(Number.POSITIVE_INFINITY)
+    this.#stopWaiting()
   }
 
   /** Whether octets would be written as they come. */
@@ -68,8 +75,12 @@ export class Link {
       writeThrough(writer, octets, pump)
       return
     }
-    let pieces: readonly Piece[] = [{ octets, atMs: performance.now() }]
-    for (const schedule of this.#schedules) pieces = pieces.flatMap((piece) => schedule.schedule(piece))
+    const now = performance.now()
+    let pieces: readonly Piece[] = [{ octets, atMs: now }]
+    for (const schedule of this.#schedules) {
+      pieces = pieces.flatMap((piece) => schedule.schedule(piece))
+      if (schedule.isShared) this.#waitFor((pieces.at(-1)?.atMs ?? now) - now - MAX_SHARED_MS, pump)
+    }
     for (const piece of pieces) {
       this.#lastAtMs = Math.max(this.#lastAtMs, piece.atMs)
       this.#queue.push({ octets: piece.octets, atMs: this.#lastAtMs })
@@ -103,6 +114,26 @@ export class Link {
     this.#schedules = []
     this.#heldBytes = 0
     this.#settle()
+    this.#stopWaiting()
+  }
+
+  #stopWaiting(): void {
+    for (const [timer, pump] of this.#waits) {
+      clearTimeout(timer)
+      pump.release()
+    }
+    this.#waits.clear()
+  }
+
+  /** Lets the sender wait for what is shared. */
+  #waitFor(ms: number, pump: Pump | undefined): void {
+    if (!pump || ms <= 0) return
+    pump.hold()
+    const timer = setTimeout(() => {
+      this.#waits.delete(timer)
+      pump.release()
+    }, ms)
+    this.#waits.set(timer, pump)
   }
 
   #run(): void {

@@ -8,6 +8,7 @@ import type { CutPart, DialPart, Fault, FaultFeed } from '../../fault.ts'
 import { Link } from '../../internal/link.ts'
 import { answerError } from './answer-error.ts'
 import { finishCut } from './finish.ts'
+import { findHeadEnd } from './head.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -30,7 +31,7 @@ export class ExchangeFaults {
     this.#feed = feed
     this.client = new FaultLane('client', feed, this.#target('client'), true)
     this.server = new FaultLane('server', feed, this.#target('server'), true)
-    this.#paces = new PaceSet(feed, (fault) => session.connection.flow.noteFault(fault, transfer.exchange))
+    this.#paces = new PaceSet(feed, (fault) => this.#note(fault))
     this.#pace()
     this.#unsubscribe = feed.subscribe(() => {
       this.#pace()
@@ -73,11 +74,22 @@ export class ExchangeFaults {
     return this.#transfer.isOver
   }
 
+  /** A message is about to leave: says how long it is, if it does. @param head - Its head, or more. */
+  begin(side: Side, head: Buffer): void {
+    const headBytes = findHeadEnd(head)
+    if (headBytes < 0) return
+    const text = head.toString('latin1', 0, headBytes)
+    const length = /\ncontent-length:[ \t]*(\d+)[ \t]*\r?\n/i.exec(text)?.[1]
+    const hasNoBody = side === 'client' && (this.#transfer.facts.method === 'HEAD' || /^\S+ (?:204|304)\b/.test(text))
+    const bodyBytes = hasNoBody ? 0 : length === undefined ? undefined : Number(length)
+    this.#paces.begin(side, { headBytes, bodyBytes })
+  }
+
   /** The response is about to leave: notes the faults that have changed it, or are it. */
   responded(): void {
     for (const { fault } of this.#feed.faults) {
-      if (fault.parts.some(({ stage }) => ['answer', 'rewriteResponse', 'head', 'stream'].includes(stage))) {
-        this.#session.connection.flow.noteFault(fault, this.#transfer.exchange)
+      if (fault.parts.some(({ stage }) => stage === 'answer' || stage === 'rewriteResponse' || stage === 'head')) {
+        this.#note(fault)
       }
     }
   }
@@ -95,12 +107,19 @@ export class ExchangeFaults {
   /** Ends all of it, with the exchange. */
   close(): void {
     this.#unsubscribe()
-    for (const side of ['client', 'server'] as const) this.#session.closing.slow(side, this.#paces.closeDelayMs(side))
+    for (const side of ['client', 'server'] as const) {
+      const slowest = this.#paces.slowestClose(side)
+      if (slowest) this.#session.closing.slow(side, slowest.ms, () => this.#note(slowest.fault))
+    }
     this.client.close()
     this.server.close()
     this.#session.toClient.pace([])
     this.#session.toServer.pace([])
     this.#onChange?.()
+  }
+
+  #note(fault: Fault): void {
+    this.#session.connection.flow.noteFault(fault, this.#transfer.exchange)
   }
 
   #pace(): void {
@@ -149,7 +168,7 @@ export class ExchangeFaults {
       flush: () => session.flush(),
       whenSent: () => outbox.whenSent(),
       stopped: (cut, fault) => {
-        session.connection.flow.noteFault(fault, transfer.exchange)
+        this.#note(fault)
         if (cut.end === 'stall') transfer.exchange.isStalled = true
       },
       freed: () => {

@@ -32,6 +32,11 @@ export class Ledger {
     return false
   }
 
+  /** Whether nothing is under way. */
+  get isEmpty(): boolean {
+    return this.#open.size === 0
+  }
+
   /** Whether a fault holds what is under way, or a rule lets the client wait. */
   get isStalled(): boolean {
     for (const { faults, isLingering } of this.#open) {

@@ -26,7 +26,9 @@ export class Passage {
 
   /** Sends octets of a request. */
   sendToServer(transfer: Transfer, octets: Buffer): MaybePromise<void> {
-    const sink: Sink = transfer.faults?.server ?? this.toServer
+    const { faults } = transfer
+    if (faults && !faults.server.hasPassed && !faults.server.isStopped) faults.begin('server', octets)
+    const sink: Sink = faults?.server ?? this.toServer
     return this.#pass(octets, transfer.plan?.clientData, sink, this.#serverOrder)
   }
 
@@ -42,8 +44,8 @@ export class Passage {
   }
 
   /** Resolves when all of a response has left; undefined when it has. */
-  responseSettled(transfer: Transfer): Promise<void> | undefined {
-    if (!transfer.faults) return this.toClient.whenSent()
+  responseSettled(transfer: Transfer | undefined): Promise<void> | undefined {
+    if (!transfer?.faults) return this.toClient.whenSent()
     this.#session.flush()
     return transfer.faults.client.settled()
   }
@@ -88,11 +90,16 @@ function beginResponse(transfer: Transfer, octets: Buffer): Buffer {
   transfer.faults?.responded()
   const edits = transfer.plan?.responseHead ?? []
   const end = edits.length > 0 ? findHeadEnd(octets) : -1
-  if (end < 0) return octets
+  if (end < 0) {
+    transfer.faults?.begin('client', octets)
+    return octets
+  }
   let head = octets.subarray(0, end)
   for (const part of edits) {
     head = part.edit(head)
     transfer.closesClient ||= part.closes
   }
-  return Buffer.concat([head, octets.subarray(end)])
+  const edited = Buffer.concat([head, octets.subarray(end)])
+  transfer.faults?.begin('client', edited)
+  return edited
 }

@@ -53,6 +53,7 @@ export class Session {
   /** Whether the client expects the connection to end with the server's. */
   #closesClient = false
   #clientEnd: StreamEnd | undefined
+  #isDraining = false
   #idle: IdleTimer | undefined
   #settle: ((error?: unknown) => void) | undefined
 
@@ -93,6 +94,7 @@ export class Session {
       }
       signal.addEventListener('abort', onAbort)
       this.#idle = flow.watchIdle((error) => this.fail(error))
+      flow.onDrain(() => this.#drain())
       if (signal.aborted) {
         onAbort()
         return
@@ -155,6 +157,7 @@ export class Session {
 
   /** Goes on with the requests behind an exchange. */
   #resume(transfer: Transfer): void {
+    if (this.#isDraining) setImmediate(() => this.#drain())
     // Most exchanges have nobody behind them.
     if (this.isOver || (!this.#requests.isStalled && this.#clientEnd === undefined)) return
     this.#later(
@@ -314,6 +317,14 @@ export class Session {
     return isPromise(sent) ? sent.then(() => this.#passClientEnd()) : this.#passClientEnd()
   }
 
+  /** Ends the connection when nothing is under way on it. */
+  #drain(): void {
+    this.#isDraining = true
+    if (this.isOver || !this.ledger.isEmpty || this.#requests.isWaiting || this.isOpaque) return
+    this.connection.end('mitm-closed')
+    this.fail()
+  }
+
   /** Passes the client's FIN on, once nothing that it sent is still waiting here. */
   #passClientEnd(): void {
     if (this.isOver) return
@@ -338,8 +349,7 @@ export class Session {
   #onServerEnd(end: StreamEnd): MaybePromise<void> {
     this.#server.hasEnded = true
     const passed = end.kind === 'end' ? this.#responses.end() : undefined
-    const { oldest } = this.ledger
-    const settled = (): MaybePromise<void> => (oldest ? this.passage.responseSettled(oldest) : this.toClient.whenSent())
+    const settled = (): MaybePromise<void> => this.passage.responseSettled(this.ledger.oldest)
     const sent = isPromise(passed) ? passed.then(settled) : settled()
     if (!isPromise(sent) && !this.closing.isSlow('client')) return this.#serverOver(end)
     return Promise.resolve(sent)

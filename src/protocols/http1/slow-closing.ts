@@ -3,25 +3,26 @@ import type { Side } from '../../errors.ts'
 
 /** Holds the ends of a connection back, for as long as the slowest of its faults said. */
 export class SlowClosing {
-  readonly #delayMs = { client: 0, server: 0 }
+  readonly #slowest: { [Name in Side]?: { readonly ms: number; readonly acted: () => void } } = {}
   #stopWaiting: (() => void) | undefined
 
   /** Whether the end towards a side has to wait. */
   isSlow(side: Side): boolean {
-    return this.#delayMs[side] > 0
+    return this.#slowest[side] !== undefined
   }
 
-  /** Lets the end towards a side wait so long. */
-  slow(side: Side, ms: number): void {
-    this.#delayMs[side] = Math.max(this.#delayMs[side], ms)
+  /** Lets the end towards a side wait so long; `acted` is told when it does. */
+  slow(side: Side, ms: number, acted: () => void): void {
+    if (ms > (this.#slowest[side]?.ms ?? 0)) this.#slowest[side] = { ms, acted }
   }
 
   /** Waits for as long as the end towards a side has to wait. */
   async wait(side: Side): Promise<void> {
-    const ms = this.#delayMs[side]
-    if (ms === 0) return
+    const slowest = this.#slowest[side]
+    if (!slowest) return
+    slowest.acted()
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
+      const timer = setTimeout(resolve, slowest.ms)
       this.#stopWaiting = () => {
         clearTimeout(timer)
         resolve()

@@ -6,6 +6,9 @@ import type { Destination } from '../../protocol.ts'
 
 /** Relays octets to where an outer layer (CONNECT, SOCKS) said. */
 export class Tcp extends Protocol {
+  /** The first octets of each connection that is about to be relayed. */
+  readonly #first = new WeakMap<Connection, Buffer>()
+
   override get name(): string {
     return 'tcp'
   }
@@ -16,15 +19,18 @@ export class Tcp extends Protocol {
     return connection.destination
   }
 
-  /** @throws {@link MitmError} what a middleware refuses the connection with, as `Protocol.connect` otherwise. */
+  /** @throws {@link MitmError} as `connection.open`, and what a middleware refuses the connection with. */
   override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
     const refusal = connection.flow.interceptConnection({ stage: 'relay', destination })?.refuse
     if (refusal) throw refusal
-    await super.connect(connection, destination, data)
+    await connection.open(destination)
+    this.#first.set(connection, data)
   }
 
   override handle(connection: Connection): Promise<void> {
     connection.layers.push('tcp')
-    return connection.relay()
+    const first = this.#first.get(connection)
+    this.#first.delete(connection)
+    return connection.relay(first)
   }
 }

@@ -1,0 +1,24 @@
+/** What all connections of a mitm share. */
+import type { Connection } from '../connection.ts'
+import type { MitmError } from '../errors.ts'
+import type { ResolvedOptions, ServerFlaws } from '../options.ts'
+import type { Protocol } from '../protocol.ts'
+import type { SecureContext } from 'node:tls'
+import type { Pipeline } from './pipeline.ts'
+
+/** Makes the contexts with which clients are answered in TLS. */
+export interface Certificates {
+  contextFor(hostname: string): Promise<SecureContext>
+  untrustedContextFor(hostname: string, reason: string): Promise<SecureContext>
+  faultyContextFor?(hostname: string, flaws: ServerFlaws): Promise<SecureContext>
+}
+
+/** What all connections of a mitm share. */
+export interface FlowContext {
+  readonly options: ResolvedOptions
+  readonly pipeline: Pipeline
+  readonly protocols: readonly Protocol[]
+  readonly listening: { readonly host: string; readonly port: number }
+  certificates(): Promise<Certificates>
+  report(error: MitmError, connection?: Connection): void
+}

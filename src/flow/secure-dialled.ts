@@ -1,0 +1,36 @@
+/** The TLS handshake with a server that is dialled, and what is kept of it. */
+import type { Socket } from 'node:net'
+
+import type { TlsFacts } from '../connection.ts'
+import { authorityOf } from '../protocol.ts'
+import type { Destination } from '../protocol.ts'
+import type { ResolvedOptions } from '../options.ts'
+import { certificateFacts, tlsFacts } from '../tls/facts.ts'
+import { secureServer } from '../tls/secure-server.ts'
+import type { SecuredServer } from '../tls/secure-server.ts'
+import { trustContext } from '../tls/trust.ts'
+
+/**
+ * Does the handshake.
+ *
+ * @param serverName - The name to ask for (SNI).
+ * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED`, `MITM_INVALID_OPTION`.
+ */
+export async function secureDialled(
+  raw: Socket,
+  destination: Destination,
+  serverName: string | undefined,
+  alpnProtocols: readonly string[],
+  options: Pick<ResolvedOptions, 'upstream' | 'connectTimeoutMs'>,
+): Promise<SecuredServer & { readonly facts: TlsFacts }> {
+  const secured = await secureServer(raw, {
+    host: destination.host,
+    serverName,
+    alpnProtocols,
+    secureContext: trustContext(options.upstream),
+    timeoutMs: options.connectTimeoutMs,
+    authority: authorityOf(destination),
+  })
+  const certificate = certificateFacts(secured.socket.getPeerCertificate())
+  return { ...secured, facts: tlsFacts(secured.socket, serverName, certificate, secured.authorizationError) }
+}
