@@ -1,4 +1,6 @@
 /** Changes one server-sent event of a stream, and passes the others as they come. */
+import type { Transformer, TransformStreamDefaultController } from 'node:stream/web'
+
 import type { Fault } from '../fault.ts'
 import { EventEnds } from '../internal/event-ends.ts'
 

@@ -7,7 +7,7 @@ export type FaultHeaders = Readonly<Record<string, string | readonly string[]>>
 
 /** The value of a field: latin1, without CR, LF and NUL (RFC 9110 section 5.5). */
 export const fieldValue: OptionCheck = (value) =>
-  typeof value === 'string' && !/[\r\n\0]|[^\x00-\xff]/.test(value)
+  typeof value === 'string' && !/[\r\n\0\u0100-\uffff]/.test(value)
     ? undefined
     : 'a text without line ends, NUL and characters above U+00FF'
 
