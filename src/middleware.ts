@@ -174,6 +174,8 @@ export interface RewrittenRequest {
   readonly fields: readonly Field[]
   /** As on the wire, content-encoding included. */
   readonly body: Buffer | undefined
+  /** Whether the Host field stays what it was though the URL leads elsewhere. */
+  readonly keepsHost?: boolean | undefined
 }
 
 /** A response as it is sent on. The fields about length (`content-length`, `transfer-encoding`) follow the body. */

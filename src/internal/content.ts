@@ -50,7 +50,8 @@ export function parseJson(text: string): unknown {
   }
 }
 
-function contentCodings(contentEncoding: string | undefined): string[] {
+/** The codings that `content-encoding` names, in the order in which they were applied. */
+export function contentCodings(contentEncoding: string | undefined): string[] {
   return (contentEncoding ?? '')
     .split(',')
     .map((coding) => coding.trim().toLowerCase())

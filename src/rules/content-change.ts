@@ -6,12 +6,37 @@ import type { Field } from '../exchange.ts'
 import { decodeContent, encodeContent } from '../internal/content.ts'
 import { fieldValue, namesField, setField } from './headers-input.ts'
 import type { HeadersInput } from './headers-input.ts'
+import { mergeJson, patchJson, problemWithJsonPatch } from './json-edit.ts'
+import type { JsonPatchOperation } from './json-edit.ts'
+import { viewContent } from './message-view.ts'
+import { problemWithReplace, replaceText } from './text-replace.ts'
+import type { Replacement } from './text-replace.ts'
+
+/** New content for a message, or changes of the content that it has: one of these, or none. */
+export interface ContentInput {
+  /** Decoded; sent in the message's own content coding. */
+  readonly body?: string | Uint8Array | undefined
+  /** As `body`, written as JSON; sets `content-type` unless `headers` does. */
+  readonly json?: unknown
+  /** Merged into the body, which must be JSON or empty: null takes a key away (RFC 7396). */
+  readonly jsonMerge?: unknown
+  /** Operations on the body, which must be JSON; all of them or none (RFC 6902). */
+  readonly jsonPatch?: readonly JsonPatchOperation[] | undefined
+  /** Replacements in the text of the body. A body in which nothing is found keeps its very octets. */
+  readonly replace?: Replacement | readonly Replacement[] | undefined
+}
 
 /** The part of a change that is about content. */
-export interface ContentChange {
+export interface ContentChange extends ContentInput {
   readonly headers?: HeadersInput | undefined
-  readonly body?: string | Uint8Array | undefined
-  readonly json?: unknown
+}
+
+/** The keys of a {@link ContentInput}. */
+export const CONTENT_KEYS: readonly string[] = ['body', 'json', 'jsonMerge', 'jsonPatch', 'replace']
+
+/** Whether a change is one of the content that there is. */
+export function isEdit(change: object): boolean {
+  return ['jsonMerge', 'jsonPatch', 'replace'].some((key) => key in change && change[key as never] !== undefined)
 }
 
 /** A message's fields, and its body as on the wire. */
@@ -20,37 +45,70 @@ export interface Content {
   readonly body: Buffer | undefined
 }
 
-/** What is wrong with `body` and `json`, in words; undefined when nothing is. */
-export function problemWithContent({ body, json }: { body?: unknown; json?: unknown }): string | undefined {
-  if (body !== undefined && json !== undefined) return 'both body and json are given, expected one of them'
-  if (body !== undefined && typeof body !== 'string' && !types.isUint8Array(body)) {
-    return 'body is neither a text nor octets (for other values there is json)'
-  }
-  return json === undefined ? undefined : problemWithJson(json)
+/** What is wrong with the content of a change, in words; undefined when nothing is. */
+export function problemWithContent(change: ReadonlyMap<string, unknown>): string | undefined {
+  const [first, second] = CONTENT_KEYS.filter((key) => change.get(key) !== undefined)
+  if (first === undefined) return undefined
+  if (second !== undefined) return `both ${first} and ${second} are given, expected one of them`
+  const value = change.get(first)
+  if (first === 'jsonPatch') return problemWithJsonPatch(value)
+  if (first === 'replace') return problemWithReplace(value)
+  if (first !== 'body') return problemWithJson(value, first)
+  return typeof value === 'string' || types.isUint8Array(value)
+    ? undefined
+    : 'body is neither a text nor octets (for other values there is json)'
 }
 
 /** Why a value cannot be JSON, in words; undefined when it can. */
-export function problemWithJson(value: unknown): string | undefined {
+export function problemWithJson(value: unknown, name = 'json'): string | undefined {
   try {
-    return JSON.stringify(value) === undefined ? `json is ${typeof value}, which JSON has no word for` : undefined
+    return JSON.stringify(value) === undefined ? `${name} is ${typeof value}, which JSON has no word for` : undefined
   } catch (error) {
-    return `json cannot be written: ${errorText(error)}`
+    return `${name} cannot be written: ${errorText(error)}`
   }
 }
 
 /**
- * Applies `body` or `json`; `headers` has been applied already. A content coding that cannot be written here is taken
+ * Applies what is said of the content; `headers` has been applied already. A content coding that cannot be written here is taken
  * from the fields, and the content sent as it is. Content that stays what it was keeps its very octets.
  *
  * @param before - The message before the change.
  * @param fields - Its fields after `headers`.
+ * @throws Error when the content is not what a change of it needs.
  */
 export function changeContent(before: Content, fields: readonly Field[], change: ContentChange): Content {
-  if (change.body === undefined && change.json === undefined) return { fields, body: before.body }
-  const { fields: typed, octets } = contentOf(fields, change)
+  const given = isEdit(change) ? edit(before, change) : change
+  if (given.body === undefined && given.json === undefined) return { fields, body: before.body }
+  const { fields: typed, octets } = contentOf(fields, { ...given, headers: change.headers })
   if (isSame(before, fields, octets)) return { fields: typed, body: before.body }
   const body = encodeContent(octets, fieldValue(typed, 'content-encoding'))
   return body ? { fields: typed, body } : { fields: setField(typed, 'content-encoding', null), body: octets }
+}
+
+/** The new content that a change of the content makes; nothing, where that stays what it is. */
+function edit(before: Content, { jsonMerge, jsonPatch, replace }: ContentInput): ContentInput {
+  const view = viewContent(before)
+  if (jsonMerge !== undefined) {
+    return { json: mergeJson(view.body.length === 0 ? undefined : view.json(), jsonMerge) }
+  }
+  if (jsonPatch) return { json: patchJson(view.json(), jsonPatch) }
+  if (!replace) return {}
+  const octets = view.body
+  const charset = /;\s*charset\s*=\s*"?([\w-]+)"?/i.exec(fieldValue(before.fields, 'content-type') ?? '')?.[1]
+  const text = readText(octets, charset ?? 'utf-8')
+  // Not text, or in a charset that nobody named: octet by octet, so that what is not replaced stays as it is.
+  const given = text ?? octets.toString('latin1')
+  const changed = replaceText(given, replace)
+  if (changed === given) return {}
+  return { body: text === undefined ? Buffer.from(changed, 'latin1') : changed }
+}
+
+function readText(octets: Buffer, charset: string): string | undefined {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true }).decode(octets)
+  } catch {
+    return undefined // not in that charset, or none that is known here
+  }
 }
 
 function contentOf(fields: readonly Field[], change: ContentChange): { fields: readonly Field[]; octets: Buffer } {

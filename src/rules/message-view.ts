@@ -4,7 +4,7 @@ import type { Field } from '../exchange.ts'
 import type { RewrittenRequest, RewrittenResponse } from '../middleware.ts'
 
 /** A message that can be read. Its octets are copies: writing to them changes nothing. */
-interface MessageView {
+export interface MessageView {
   /** The fields by lower-case name; several of one name are joined by `, `, those of `set-cookie` by a line feed. */
   readonly headers: Readonly<Record<string, string>>
   /** The fields in order, as they were on the wire. */
@@ -41,6 +41,11 @@ export function viewRequest({ method, url, fields, body }: RewrittenRequest): Re
 export function viewResponse({ status, statusText, fields, body }: RewrittenResponse): ResponseView {
   const response = new HttpResponse({ status, statusText, httpVersion: '', fields })
   return Object.assign(viewOf(response, body), { status, statusText })
+}
+
+/** Makes the view of the content of a message that has its body. */
+export function viewContent({ fields, body }: Pick<RewrittenResponse, 'fields' | 'body'>): MessageView {
+  return viewOf(new HttpResponse({ status: 0, statusText: '', httpVersion: '', fields }), body)
 }
 
 function viewOf(message: HttpRequest | HttpResponse, body: Buffer | undefined): MessageView {

@@ -1,22 +1,29 @@
 /** What a rule may be told to do: one method for each act. */
+import type { Exchange } from '../exchange.ts'
 import type { Fault } from '../fault.ts'
+import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { DataTransform } from '../middleware.ts'
-import { blockAct, dataAct, invalidRule, jsonAct, respondAct, rewriteRequestAct, rewriteResponseAct } from './act.ts'
-import type { Act, Blame, RequestRewriter, ResponseRewriter } from './act.ts'
+import { blockAct, invalidRule } from './act.ts'
+import type { Act, Blame } from './act.ts'
+import { jsonAct, redirectAct, respondAct, shared } from './answer-act.ts'
+import type { JsonInit, Responder } from './answer-act.ts'
+import type { AnswerBody, RespondInit } from './answer-init.ts'
+import { problemWithCors } from './cors.ts'
+import type { CorsOptions, CorsSetting } from './cors.ts'
+import { dataAct, streamAct } from './data-act.ts'
+import type { StreamFactory } from './data-act.ts'
 import type { HeadersInput } from './headers-input.ts'
+import { delayAct, earlyHintsAct, interimAct } from './interim-act.ts'
 import type { RequestChange, ResponseChange } from './message-change.ts'
-
-/** How a JSON answer is sent. */
-export interface JsonInit {
-  /** @defaultValue 200 */
-  status?: number
-  /** `content-type` is `application/json` unless named here. */
-  headers?: HeadersInput
-}
+import { forwardAct, rewriteRequestAct, rewriteResponseAct } from './rewrite-act.ts'
+import type { RequestRewriter, ResponseRewriter } from './rewrite-act.ts'
+import { sseAct } from './sse-act.ts'
+import type { EventSourceInput, SseInit } from './sse-act.ts'
 
 /** The acts of a rule, or of one step of its sequence. */
 export abstract class RuleActs {
   readonly #acts: Act[] = []
+  #cors: CorsSetting
 
   /** @internal What it does, in the order in which it was told. */
   get acts(): readonly Act[] {
@@ -28,6 +35,16 @@ export abstract class RuleActs {
     return this.#acts.some(isDeciding)
   }
 
+  /** @internal Whether the server of a request is not needed: it is answered here, or goes elsewhere. */
+  get sparesServer(): boolean {
+    return this.#acts.some((act) => isDeciding(act) || (act.kind === 'rewriteRequest' && act.leadsElsewhere === true))
+  }
+
+  /** @internal What was said of CORS. */
+  get corsSetting(): CorsSetting {
+    return this.#cors
+  }
+
   /** Makes the error for a function of the rule that failed. */
   protected abstract readonly blame: Blame
 
@@ -35,22 +52,79 @@ export abstract class RuleActs {
    * Answers in place of the server. Decides.
    *
    * @param status - From 200 to 599.
-   * @param body - Decoded: it is sent in the coding that a `content-encoding` in `headers` names. Its `content-type` is
-   *   `text/plain` for texts (`text/html` if it begins with `<`), else `application/octet-stream`, unless `headers` says
-   *   otherwise. Not with 204 and 304.
+   * @param body - A text, octets, a stream of either, or `{ path }` of a file. Decoded: it is sent in the coding that a
+   *   `content-encoding` in `headers` names. Its `content-type` is `text/plain` for texts (`text/html` if it begins with
+   *   `<`), by its extension for a file, else `application/octet-stream`, unless `headers` says otherwise. Not with 204
+   *   and 304.
    */
-  respond(status: number, body?: string | Uint8Array, headers?: HeadersInput): this {
-    return this.decide('respond', respondAct(status, body, headers))
+  respond(status: number, body?: AnswerBody, headers?: HeadersInput): this
+  /**
+   * Answers in place of the server. Decides.
+   *
+   * @param answer - The answer, or a function that returns it, or a `Response` of the Fetch standard, when the request
+   *   has come whole.
+   */
+  respond(answer: RespondInit | Responder): this
+  respond(answer: number | RespondInit | Responder, body?: AnswerBody, headers?: HeadersInput): this {
+    return this.decide('respond', respondAct(answer, body, headers, this.blame))
   }
 
   /** Answers with `value` as JSON. Decides. */
   json(value: unknown, init?: JsonInit): this {
-    return this.decide('json', jsonAct(value, init))
+    return this.decide('json', jsonAct(value, init, this.blame))
+  }
+
+  /**
+   * Answers with a redirect. Decides.
+   *
+   * @param url - May be relative to the URL of the request.
+   * @param status - 301, 302, 303, 307 or 308.
+   */
+  redirect(url: string | URL, status = 302): this {
+    return this.decide('redirect', redirectAct(url, status, this.blame))
+  }
+
+  /**
+   * Answers with server-sent events, each of which leaves at once. Decides.
+   *
+   * @param events - Anything that can be iterated, perhaps asynchronously; or a function that returns it for each
+   *   request. What comes of a generator is closed when the client leaves.
+   */
+  sse(events: EventSourceInput | ((exchange: Exchange) => MaybePromise<EventSourceInput>), init: SseInit = {}): this {
+    return this.decide('sse', sseAct(events, init, this.blame))
   }
 
   /** Cuts the connection to the client without a response. Decides. */
   block(): this {
     return this.decide('block', blockAct())
+  }
+
+  /**
+   * Says which pages may read the answer of this rule. Without it, an answer to a cross-origin request is given what the
+   * browser asks for, and so is its preflight. No effect on answers that name `access-control-allow-origin` themselves, nor
+   * on those of the server.
+   *
+   * @param options - `false`: nothing is added, and preflights are left to other rules and to the server.
+   */
+  cors(options: CorsOptions | false): this {
+    const problem = problemWithCors(options)
+    if (problem) throw invalidRule('cors', problem)
+    this.#cors = options
+    return this
+  }
+
+  /** Sends a `1xx` response before anything else; not to a client of HTTP/1.0. @param status - 100 to 199, not 101. */
+  interim(status: number, headers?: HeadersInput): this {
+    return this.add(interimAct(status, headers))
+  }
+
+  /**
+   * Sends `103 Early Hints` before anything else (RFC 8297); not to a client of HTTP/1.0.
+   *
+   * @param hints - The values of `link` fields, or header fields.
+   */
+  earlyHints(hints: string | readonly string[] | HeadersInput): this {
+    return this.add(earlyHintsAct(hints))
   }
 
   /** Changes the request before it goes to the server. A function is called when the body has come whole. */
@@ -61,6 +135,31 @@ export abstract class RuleActs {
   /** Changes the response, the server's or an answer. A function is called when the body has come whole. */
   rewriteResponse(change: ResponseChange | ResponseRewriter): this {
     return this.add(rewriteResponseAct(change, this.blame))
+  }
+
+  /**
+   * Sends the request to another origin, with its path and query.
+   *
+   * @param origin - Scheme, host and port: `http://127.0.0.1:4001`.
+   * @param options - With `keepHost` the `Host` field stays what it was.
+   */
+  forwardTo(origin: string, options?: { readonly keepHost?: boolean }): this {
+    return this.add(forwardAct(origin, options))
+  }
+
+  /**
+   * Pipes the body of the request through a stream on its way to the server, without holding it. Its content coding is
+   * removed before, and not put on again.
+   *
+   * @param factory - Makes a `TransformStream` of octets for each request.
+   */
+  transformRequest(factory: StreamFactory): this {
+    return this.add(streamAct('requestStream', factory, this.blame))
+  }
+
+  /** As `transformRequest`, for the body of the response, the server's or an answer. */
+  transformResponse(factory: StreamFactory): this {
+    return this.add(streamAct('responseStream', factory, this.blame))
   }
 
   /** Changes the octets of the response on their way to the client. */
@@ -75,9 +174,7 @@ export abstract class RuleActs {
 
   /** Waits so many milliseconds before the request goes on or is answered. */
   delay(ms: number): this {
-    if (typeof ms !== 'number' || !(ms >= 0))
-      throw invalidRule('delay', `ms is ${String(ms)}, expected milliseconds from 0 on`)
-    return this.add({ kind: 'delay', text: `wait ${ms} ms`, ms })
+    return this.add(delayAct(ms))
   }
 
   /** Makes something go wrong: `fault(faults.resetPeer())`. Several faults act together. */
@@ -89,7 +186,9 @@ export abstract class RuleActs {
   /** Adds what answers. @throws {@link MitmError} `MITM_INVALID_RULE` when something does already */
   protected decide(method: string, act: Act): this {
     if (this.decides) throw invalidRule(method, `the rule has an answer already (${this.describe()}), expected one`)
-    return this.add(act)
+    if (act.kind !== 'answer') return this.add(act)
+    // Asked for late: cors() may be called after this.
+    return this.add({ ...act, answer: shared(act.answer, () => this.corsSetting) })
   }
 
   protected add(act: Act): this {

@@ -6,7 +6,7 @@ import { Connection } from '../connection.ts'
 import { Exchange, HttpRequest } from '../exchange.ts'
 import type { Field } from '../exchange.ts'
 import type { RewrittenRequest, RewrittenResponse } from '../middleware.ts'
-import type { RequestRewriter, ResponseRewriter } from './act.ts'
+import type { RequestRewriter, ResponseRewriter } from './rewrite-act.ts'
 import type { HeadersInput } from './headers-input.ts'
 import type { RequestChange, ResponseChange } from './message-change.ts'
 import { RuleList } from './rule-list.ts'
@@ -218,7 +218,7 @@ describe('rewriteRequest()', () => {
       'oops',
     ],
     ['rejects', () => Promise.reject(new Error('oops')), 'oops'],
-    ['returns another type', () => 'x' as RequestChange, 'it is "x", expected an object'],
+    ['returns another type', () => 'x' as unknown as RequestChange, 'it is "x", expected an object'],
     ['returns a wrong value', () => ({ method: 'A B' }), 'method is "A B"'],
     ['reads a body that cannot be decoded', (request) => ({ body: request.text() }), 'Cannot decode 1 octets as gzip'],
   ])('fails by name when its function %s', async (_, rewriter, text) => {
