@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => origin.close())
 
-describe.each(CASES)('$code ($asked)', (row) => {
+describe.concurrent.each(CASES)('$code ($asked)', (row) => {
   test('is what its row says', () => {
     // The code of a row is what users paste.
     const pasted: unknown = new Function('faults', `return faults.${row.code}`)(faults)

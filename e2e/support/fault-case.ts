@@ -11,7 +11,7 @@ export type Faults = typeof faults
  * - `body: ECONNRESET`: it had the head of a response, and failed in the body;
  * - `tunnel: status 502`: for a client that opens its tunnel itself, the same of CONNECT;
  * - `hangs`, `body: hangs`: it waited, when this test had waited long enough;
- * - `succeeds`, or `succeeds, 10 of 100 octets`, or `succeeds, late` for a response that took its time;
+ * - `succeeds`; `succeeds, 10 of 100 octets`; `succeeds, late`, when the response took its time; `succeeds, not decoded`;
  * - `status 503`: it was answered, but not with 200;
  * - `connects without end`: it did not stop to connect.
  */

@@ -98,7 +98,7 @@ const TUNNELS: readonly FaultCase[] = [
     what: 'the proxy replies with octets that are none of its protocol',
     chromium: 'ERR_SOCKS_CONNECTION_FAILED',
     connect: 'ERR_TUNNEL_CONNECTION_FAILED',
-    undici: 'HPE_INVALID_CONSTANT',
+    undici: 'HTTPParserError',
     https: 'tunnel: HPE_INVALID_CONSTANT',
   },
   {

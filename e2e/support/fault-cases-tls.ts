@@ -76,10 +76,10 @@ const CERTIFICATES: readonly FaultCase[] = [
     ...CERTIFICATE,
     code: 'certWeakKey()',
     fault: (faults) => faults.certWeakKey(),
-    what: 'with an RSA key of 1024 bits',
-    trusting: 'ERR_CERT_WEAK_KEY',
-    undici: 'UNSPECIFIED',
-    https: 'UNSPECIFIED',
+    what: 'with an RSA key of 1024 bits; Node takes it before version 24',
+    trusting: 'succeeds',
+    undici: ['succeeds', 'UNSPECIFIED'],
+    https: ['succeeds', 'UNSPECIFIED'],
   },
 ]
 

@@ -38,13 +38,14 @@ export async function outcome(
   asking: Asking,
   { mitm, row, client, name }: { mitm: TestMitm; row: FaultCase; client: Client; name: string },
 ): Promise<Seen> {
-  const endless = expectedOf(row, client).filter((seen) => /hangs$|without end$/.test(seen))
+  const endless = expectedOf(row, client).filter((seen) => seen.endsWith('hangs') || seen === 'connects without end')
   const hang = async (): Promise<Seen> => {
-    const isAwaited = endless.length > 0
     const deadline = performance.now() + PATIENCE_MS
-    while (isAwaited && performance.now() < deadline && !hasActed(mitm, name)) await delay(10)
-    await delay(isAwaited ? HANG_MS : PATIENCE_MS)
-    if (mitm.connections.length >= WITHOUT_END) return 'connects without end'
+    const isWithoutEnd = (): boolean => mitm.connections.length >= WITHOUT_END
+    const isAwaited = (): boolean => (endless.includes('connects without end') ? isWithoutEnd() : hasActed(mitm, name))
+    while (performance.now() < deadline && (endless.length === 0 || !isAwaited())) await delay(10)
+    if (isWithoutEnd()) return 'connects without end'
+    if (endless.length > 0) await delay(HANG_MS)
     return (await asking.hasHead()) ? 'body: hangs' : 'hangs'
   }
   return Promise.race([asking.seen, hang()])
@@ -76,9 +77,12 @@ export function askByHttps(mitm: TestMitm, row: FaultCase, signal: AbortSignal, 
       const { status, socket } = await openTunnel(mitm, signal)
       if (!socket) return `tunnel: status ${status}`
       stage = 'request'
-      const response = await askIn(socket, row, signal, ca)
+      const { response, over } = await askIn(socket, row, signal, ca)
       stage = 'body'
       const body = await bodyOf(response)
+      // A response may end well, and its request with an error.
+      await over
+      if (response.headers['content-encoding'] !== undefined) return 'succeeds, not decoded'
       return judge(response.statusCode ?? 0, body, performance.now() - startMs, row.lateMs)
     } catch (error) {
       return `${stage === 'request' ? '' : `${stage}: `}${codeOf(error)}`
@@ -111,20 +115,29 @@ async function openTunnel(
   })
 }
 
-async function askIn(socket: Duplex, row: FaultCase, signal: AbortSignal, ca: string): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest({
-      host: HOST,
-      path: pathOf(row.asked ?? 'content-length'),
-      method: row.uploads ? 'POST' : 'GET',
-      signal,
-      createConnection: () => connectTls({ socket, servername: HOST, ca }),
-    })
-    request.on('response', resolve)
-    request.on('upgrade', () => reject(Object.assign(new Error('Upgraded'), { code: 'upgraded' })))
-    request.on('error', reject)
-    request.end(row.uploads ? 'u'.repeat(row.uploads) : undefined)
+/** The response to a request, and the end of the request, which rejects with its error. */
+async function askIn(
+  socket: Duplex,
+  row: FaultCase,
+  signal: AbortSignal,
+  ca: string,
+): Promise<{ response: IncomingMessage; over: Promise<void> }> {
+  const request = httpsRequest({
+    host: HOST,
+    path: pathOf(row.asked ?? 'content-length'),
+    method: row.uploads ? 'POST' : 'GET',
+    signal,
+    createConnection: () => connectTls({ socket, servername: HOST, ca }),
   })
+  const over = new Promise<void>((resolve, reject) => {
+    request.on('error', reject)
+    request.on('upgrade', () => reject(Object.assign(new Error('Upgraded'), { code: 'upgraded' })))
+    request.on('close', resolve)
+  })
+  const response = new Promise<IncomingMessage>((resolve) => request.on('response', resolve))
+  request.end(row.uploads ? 'u'.repeat(row.uploads) : undefined)
+  const failed = over.then(() => Promise.reject<never>(new Error('Closed without a response')))
+  return { response: await Promise.race([response, failed]), over }
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string> {
@@ -133,9 +146,10 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** The code of an error, or of what it is due to, or else its message. */
+/** The code of an error, or of what it is due to, or else its name or message. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if ('code' in error && typeof error.code === 'string') return error.code
-  return error.cause === undefined ? error.message : codeOf(error.cause)
+  if (error.cause !== undefined) return codeOf(error.cause)
+  return ['Error', 'TypeError'].includes(error.name) ? error.message : error.name
 }

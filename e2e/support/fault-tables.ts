@@ -1,6 +1,7 @@
 /** Writes the tables of `docs/faults.md`. */
 import { expectedOf } from './fault-case.ts'
 import type { Client, FaultCase, Layer, Seen } from './fault-case.ts'
+import type { EventCase } from './fault-cases-events.ts'
 
 /** What a link can do, by name, as `network()` has it. */
 export type Presets = Readonly<Record<string, { downKbps: number; upKbps: number; rttMs: number }>>
@@ -52,10 +53,15 @@ export function withTables(text: string, tables: Readonly<Record<string, string>
 }
 
 /** Every table of the docs, by the name of its mark. */
-export function faultTables(cases: readonly FaultCase[], presets: Presets): Record<string, string> {
+export function faultTables(
+  cases: readonly FaultCase[],
+  events: readonly EventCase[],
+  presets: Presets,
+): Record<string, string> {
   const tables: Record<string, string> = {}
   // A boundary: the keys of a record.
   for (const layer of Object.keys(COLUMNS) as Layer[]) tables[layer] = layerTable(cases, layer)
+  tables['events'] = eventTable(events)
   tables['symptoms'] = symptomTable(cases)
   tables['presets'] = presetTable(presets)
   return tables
@@ -73,6 +79,22 @@ function layerTable(cases: readonly FaultCase[], layer: Layer): string {
     ...columns.map((column) => column.cell(row)),
   ])
   return table(head, body)
+}
+
+function eventTable(events: readonly EventCase[]): string {
+  return table(
+    ['fault', 'what it does', 'an EventSource sees'],
+    events.map(({ code, what, seen, hangs }) => [
+      `\`${code}\``,
+      what ?? '',
+      [...seen.map(showEvent), ...(hangs ? ['and no more for now'] : [])].join(', '),
+    ]),
+  )
+}
+
+/** What came stands out from what became of the source. */
+function showEvent(seen: string): string {
+  return /[` ]/.test(seen) ? seen : `\`${seen}\``
 }
 
 function symptomTable(cases: readonly FaultCase[]): string {
