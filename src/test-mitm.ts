@@ -7,6 +7,7 @@ import type { fetch as undiciFetch, ProxyAgent } from 'undici'
 
 import { MitmError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Fault } from './fault.ts'
 import { anySeed } from './internal/random.ts'
 import type { Seed } from './internal/random.ts'
 import type { ConnectionRecord } from './middleware/connection-record.ts'
@@ -18,8 +19,11 @@ import { demandKnown, invalidOption } from './options.ts'
 import type { MitmOptions } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
+import * as faults from './faults/faults.ts'
 import { RuleList } from './rules/rule-list.ts'
 import type { Rule } from './rules/rule.ts'
+import { UnmatchedPolicy } from './rules/unmatched.ts'
+import type { Unmatched } from './rules/unmatched.ts'
 import { TEST_FIELD } from './source.ts'
 
 /** How long the `waitFor` methods wait. */
@@ -44,6 +48,15 @@ export interface TestMitmOptions extends MitmOptions<MitmAuthority> {
    * @defaultValue one that differs from run to run
    */
   seed?: Seed | undefined
+  /** What becomes of requests that no rule answers. @defaultValue `'forward'`: they go to their servers */
+  unmatched?: Unmatched | undefined
+}
+
+/** Servers cannot be reached; what is asked over a connection that there is all the same breaks off. */
+const OFFLINE: Fault = {
+  name: 'offline',
+  text: 'offline',
+  parts: [...faults.unreachable().parts, ...faults.resetPeer().parts],
 }
 
 const DEFAULT_WAIT_MS = 30_000
@@ -82,6 +95,7 @@ export class TestMitm extends Mitm {
 
   readonly #recorder: Recorder
   readonly #rules: RuleList
+  #isOver = false
   #authority: MitmAuthority | undefined
   #folder: string | undefined
   #agent: Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> | undefined
@@ -92,12 +106,17 @@ export class TestMitm extends Mitm {
   constructor(options: TestMitmOptions = {}) {
     if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
     // Those of a Mitm are checked by it.
-    const { seed, ...ofMitm } = options
-    if (seed !== undefined && !isSeed(seed)) throw invalidOption('seed', seed, 'a finite number or a text')
+    const { seed = anySeed(), unmatched, ...ofMitm } = options
+    if (!isSeed(seed)) throw invalidOption('seed', seed, 'a finite number or a text')
     const errors: MitmError[] = []
     const { maxBodyBytes } = options
     const records = recorder({ maxBodyBytes })
-    const rules = new RuleList({ maxBodyBytes })
+    const rules = new RuleList({
+      maxBodyBytes,
+      seed,
+      unmatched: new UnmatchedPolicy(unmatched, { maxBodyBytes }),
+      onConnectionFault: (rule) => this.#drainFor(rule),
+    })
     super({
       ...ofMitm,
       middlewares: [records, rules, ...(options.middlewares ?? [])],
@@ -107,7 +126,7 @@ export class TestMitm extends Mitm {
       },
     })
     this.errors = errors
-    this.seed = seed ?? anySeed()
+    this.seed = seed
     this.#recorder = records
     this.#rules = rules
   }
@@ -119,6 +138,7 @@ export class TestMitm extends Mitm {
   }
 
   override async close(): Promise<void> {
+    this.#isOver = true
     this.#recorder.changes.end()
     const agent = this.#agent
     this.#agent = undefined
@@ -141,6 +161,11 @@ export class TestMitm extends Mitm {
   /** Fires at every moment of an exchange and every change of a connection. */
   get changes(): Recorder['changes'] {
     return this.#recorder.changes
+  }
+
+  /** The seed, once anything was left to chance; undefined as long as nothing was. */
+  get drawnSeed(): Seed | undefined {
+    return this.#rules.drawnSeed
   }
 
   /** The rules, newest first. */
@@ -194,7 +219,7 @@ export class TestMitm extends Mitm {
 
   /**
    * Waits until the traffic has settled: no exchange in flight, and none begun for `quietMs`. Event streams and
-   * connections that became another protocol (WebSocket) do not count as in flight.
+   * connections that became another protocol (WebSocket) do not count as in flight, nor what a fault stalls.
    *
    * @returns Whether it settled in time.
    */
@@ -217,42 +242,109 @@ export class TestMitm extends Mitm {
   }
 
   #isCalm(): boolean {
-    return this.exchanges.every((exchange) => exchange.endReason !== undefined || isLongLived(exchange))
+    return this.exchanges.every(
+      (exchange) => exchange.endReason !== undefined || exchange.isStalled || isLongLived(exchange),
+    )
   }
 
-  /** Makes a rule for the requests that match. @throws {@link MitmError} `MITM_INVALID_FILTER` */
+  /**
+   * Makes a rule for the requests that match. It does nothing until it is told what.
+   *
+   * @throws {@link MitmError} `MITM_INVALID_FILTER`; `MITM_INVALID_RULE` for a filter that looks at the response;
+   *   `MITM_NOT_RUNNING` after `close()`.
+   */
   when(filter: ExchangeFilter): Rule {
+    if (this.#isOver) throw new MitmError('MITM_NOT_RUNNING', 'Cannot make a rule for a mitm that was closed')
     return this.#rules.when(filter)
   }
 
   /** `when({ method: 'GET', url })`. */
   get(url: string | RegExp): Rule {
-    return this.#rules.get(url)
+    return this.when({ method: 'GET', url })
   }
 
   /** `when({ method: 'POST', url })`. */
   post(url: string | RegExp): Rule {
-    return this.#rules.post(url)
+    return this.when({ method: 'POST', url })
   }
 
   /** `when({ method: 'PUT', url })`. */
   put(url: string | RegExp): Rule {
-    return this.#rules.put(url)
+    return this.when({ method: 'PUT', url })
   }
 
   /** `when({ method: 'PATCH', url })`. */
   patch(url: string | RegExp): Rule {
-    return this.#rules.patch(url)
+    return this.when({ method: 'PATCH', url })
   }
 
   /** `when({ method: 'DELETE', url })`. */
   delete(url: string | RegExp): Rule {
-    return this.#rules.delete(url)
+    return this.when({ method: 'DELETE', url })
   }
 
   /** `when({ method: 'HEAD', url })`. */
   head(url: string | RegExp): Rule {
-    return this.#rules.head(url)
+    return this.when({ method: 'HEAD', url })
+  }
+
+  /**
+   * Takes the network away: no server can be reached, and all connections there are are reset at once.
+   *
+   * @returns The rule that does it; `remove()` brings the network back.
+   * @throws {@link MitmError} `MITM_NOT_RUNNING` after `close()`.
+   *
+   * @example
+   * ```ts
+   * import type { TestMitm } from 'playwright-mitm/core'
+   *
+   * export async function whileOffline(mitm: TestMitm, work: () => Promise<void>): Promise<void> {
+   *   using _ = mitm.offline()
+   *   await work()
+   * }
+   * ```
+   */
+  offline(): Rule {
+    const rule = this.when({}).fault(OFFLINE)
+    this.resetConnections()
+    return rule
+  }
+
+  /**
+   * Puts a slow link between the clients and everything; see `faults.network()`.
+   *
+   * @param link - The name of one (`'Slow 4G'`), or what it can do.
+   * @returns The rule that does it; `remove()` makes it fast again, and lets what was held back go on.
+   * @throws {@link MitmError} `MITM_INVALID_FAULT`; `MITM_NOT_RUNNING` after `close()`.
+   */
+  slow(link: faults.NetworkPreset | faults.NetworkLink): Rule {
+    const fault = faults.network(link)
+    return this.when({}).fault(fault)
+  }
+
+  /** All rules in words, newest first, a line each: what they are for, what they do, and how often they did it. */
+  explain(): string {
+    return this.#rules.explain()
+  }
+
+  /** Its address, and how much it has and has seen. */
+  override toString(): string {
+    const { rules, connections, exchanges } = this
+    const counts = [
+      countText(rules.length, 'rule'),
+      countText(connections.length, 'connection'),
+      countText(exchanges.length, 'exchange'),
+    ]
+    return `mitm ${this.isRunning ? this.url : '(not listening)'}: ${counts.join(', ')}`
+  }
+
+  /** Connections made before a rule that lets them fail would hide it. */
+  #drainFor({ filter }: Rule): void {
+    if (filter.unknownBeforeRequest.length > 0) return
+    this.drain((connection) => {
+      const { destination } = connection
+      return destination !== undefined && filter.matchesConnection(destination, connection)
+    })
   }
 
   /** Drops all rules, all records and all errors; connections stay open, and the mitm goes on listening. */
@@ -318,6 +410,10 @@ export class TestMitm extends Mitm {
     // These fields go with CONNECT alone, which stands before plain HTTP too.
     return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: 'yes' }, requestTls }) }
   }
+}
+
+function countText(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function isSeed(value: unknown): value is Seed {

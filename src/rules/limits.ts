@@ -67,6 +67,21 @@ export class Limits {
     return !this.isSpent && this.#age >= (this.#during?.afterMs ?? 0)
   }
 
+  /** Whether the number of uses has been set. */
+  get hasTimes(): boolean {
+    return this.#times !== undefined
+  }
+
+  /** Whether the use of this number is still to come, perhaps again. */
+  isLeft(number: number): boolean {
+    return number >= this.#next || this.#again.some((each) => each.kind === 'use' && each.number === number)
+  }
+
+  /** The number of the next use. */
+  get nextUse(): number {
+    return this.#again.find((each) => each.kind === 'use')?.number ?? this.#next
+  }
+
   /** Whether time alone changes {@link Limits.isSpent}. */
   get isTimed(): boolean {
     return this.#during !== undefined

@@ -93,14 +93,14 @@ describe('RuleList', () => {
   it('collects all parts, and leaves out those there are none of', () => {
     const rules = new RuleList()
     rules.when('**').block()
-    expect(interceptNow(rules)).toEqual({ answer: { kind: 'block' } })
+    expect(interceptNow(rules)).toEqual({ answer: { kind: 'block' }, faults: expect.objectContaining({ faults: [] }) })
     rules.clear()
     rules
       .when('**')
       .rewriteResponse({ status: 500 })
       .clientData((data) => data)
       .serverData((data) => data)
-    expect(Object.keys(interceptNow(rules) ?? {})).toEqual(['rewriteResponse', 'clientData', 'serverData'])
+    expect(Object.keys(interceptNow(rules) ?? {})).toEqual(['rewriteResponse', 'clientData', 'serverData', 'faults'])
   })
 
   it('waits for the body only where a rule looks at it', async () => {

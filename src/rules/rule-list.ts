@@ -1,24 +1,57 @@
 /** The rules of a mitm, as one middleware. */
+import type { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { Intervention, Middleware } from '../middleware.ts'
+import type { Seed } from '../internal/random.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import { invalidRule } from './act.ts'
+import { Chance } from './chance.ts'
+import { ConnectionUses } from './connection-uses.ts'
+import { isPreflight, preflightAnswer, preflightMethod } from './cors.ts'
+import { UseFeed } from './fault-feed.ts'
 import { compileFilter } from './filter.ts'
 import type { ExchangeFilter } from './filter.ts'
 import { interventionOf } from './intervention-of.ts'
+import { locate } from './request-location.ts'
+import { indexKeyOf, RuleIndex } from './rule-index.ts'
+import type { IndexKey } from './rule-index.ts'
+import type { RuleUse } from './rule-use.ts'
 import { Rule } from './rule.ts'
+import type { UnmatchedPolicy } from './unmatched.ts'
 
 /** The options of a {@link RuleList}. */
 export interface RuleListOptions {
   /** Octets held of a body that a filter looks at; a larger one does not match. @defaultValue 10 MiB */
   maxBodyBytes?: number | undefined
+  /** Decides what is left to chance. @defaultValue 0 */
+  seed?: Seed | undefined
+  /** What is done with what no rule answers. @defaultValue it goes on */
+  unmatched?: UnmatchedPolicy | undefined
   /** Is told when a function in a filter threw. @defaultValue reports it on the exchange's connection */
   onError?: ((error: MitmError, exchange: Exchange) => void) | undefined
+  /** Is told when a rule was given a fault by which connections fail before there is a request. */
+  onConnectionFault?: ((rule: Rule) => void) | undefined
 }
 
-const NONE: readonly Rule[] = []
+/** What is being found out for an exchange. */
+interface Attempt {
+  readonly exchange: Exchange
+  /** The rules that could mean it, newest first. */
+  readonly candidates: readonly Rule[]
+  /** All rules there were when it came. */
+  readonly rules: readonly Rule[]
+  /** Whether no rule was asked yet if the server can be reached. */
+  readonly isUndialled: boolean
+  readonly uses: RuleUse[]
+  /** What takes back all that was counted. */
+  readonly undo: (() => void)[]
+}
+
+/** More hosts than a test has: what is known of them is then found out anew. */
+const MAX_HOSTS = 1000
 
 /**
  * The rules of a mitm. Each request is tried against them from the newest to the oldest; what a rule does not decide,
@@ -30,14 +63,30 @@ const NONE: readonly Rule[] = []
  */
 export class RuleList implements Middleware {
   readonly name = 'rules'
+  readonly #chance: Chance
   readonly #maxBodyBytes: number
+  readonly #unmatched: UnmatchedPolicy | undefined
   readonly #onError: (error: MitmError, exchange: Exchange) => void
+  readonly #onConnectionFault: (rule: Rule) => void
+  readonly #connections: ConnectionUses
+  /** What the running exchanges have of rules. */
+  readonly #uses = new WeakMap<Exchange, readonly RuleUse[]>()
+  readonly #keys = new WeakMap<Rule, IndexKey>()
   /** Replaced, never changed: an exchange that is waiting goes on with the list it began with. */
   #rules: readonly Rule[] = []
+  // What follows from the rules, found out when it is asked for.
+  #index: RuleIndex<Rule> | undefined
+  #forConnections: readonly Rule[] | undefined
+  readonly #mayAnswer = new Map<string, boolean>()
+  #count = 0
 
-  constructor({ maxBodyBytes, onError }: RuleListOptions = {}) {
+  constructor({ maxBodyBytes, seed, unmatched, onError, onConnectionFault }: RuleListOptions = {}) {
+    this.#chance = new Chance(seed ?? 0)
     this.#maxBodyBytes = maxBodyBytes ?? 10 * 1024 * 1024
+    this.#unmatched = unmatched?.isHermetic ? unmatched : undefined
     this.#onError = onError ?? ((error, { connection }) => connection.report(error))
+    this.#onConnectionFault = onConnectionFault ?? (() => undefined)
+    this.#connections = new ConnectionUses(this.#chance)
   }
 
   /** Newest first; used-up ones too. */
@@ -50,27 +99,37 @@ export class RuleList implements Middleware {
     return this.#rules.length === 0
   }
 
+  /** The seed, once it has decided anything. */
+  get drawnSeed(): Seed | undefined {
+    return this.#chance.isDrawn ? this.#chance.seed : undefined
+  }
+
   /**
    * Adds a rule, which is tried before those there are. It does nothing until it is told what.
    *
-   * @throws {@link MitmError} `MITM_INVALID_FILTER`, and `MITM_INVALID_RULE` for a filter with a `status`.
+   * @throws {@link MitmError} `MITM_INVALID_FILTER`, and `MITM_INVALID_RULE` for a filter that looks at the response.
    */
   when(filter: ExchangeFilter): Rule {
     const compiled = compileFilter(filter)
     if (compiled.needsResponse) {
       throw invalidRule(
         'when',
-        'the filter has a status, but rules are chosen before there is a response; ' +
+        `the filter has ${compiled.responseKeys.join(' and ')}, but rules are chosen before there is a response; ` +
           'look at response.status in a function for rewriteResponse()',
+        `when ${compiled.text}`,
       )
     }
     const rule = new Rule(compiled, {
-      removed: (removed) => {
-        this.#rules = this.#rules.filter((other) => other !== removed)
-      },
+      chance: this.#chance,
+      label: `rule ${this.#count++}`,
+      removed: (removed) => this.#set(this.#rules.filter((other) => other !== removed)),
+      changed: () => this.#changed(),
+      connectionFaultAdded: this.#onConnectionFault,
       failed: this.#onError,
     })
-    this.#rules = [rule, ...this.#rules]
+    const key = indexKeyOf(filter)
+    if (key) this.#keys.set(rule, key)
+    this.#set([rule, ...this.#rules])
     return rule
   }
 
@@ -111,54 +170,147 @@ export class RuleList implements Middleware {
 
   /** Takes all rules out. */
   clear(): void {
-    for (const rule of this.#rules) rule.remove()
+    const rules = this.#rules
+    this.#set([])
+    for (const rule of rules) rule.remove()
   }
 
-  /** Whether a rule that is not used up could answer a request to this host. */
+  /** All rules in words, newest first, a line each. */
+  explain(): string {
+    return this.#rules.length === 0 ? 'no rules' : this.#rules.map((rule) => rule.explain()).join('\n')
+  }
+
+  /** Whether a rule that is not used up could keep a request to this host from its server. */
   mayAnswer(destination: Destination): boolean {
-    return this.#rules.some((rule) => rule.decides && rule.isLive && rule.filter.mayMatch(destination))
+    if (this.#unmatched?.mayAnswer(destination)) return true
+    if (this.#rules.length === 0) return false
+    const key = `${destination.host}:${destination.port}:${destination.tls}`
+    const known = this.#mayAnswer.get(key)
+    if (known !== undefined) return known
+    const found = this.#rules.filter((rule) => rule.mayKeepFromServer && rule.filter.mayMatch(destination))
+    // What the clock may change is not kept.
+    if (!found.some((rule) => rule.isTimed)) {
+      if (this.#mayAnswer.size >= MAX_HOSTS) this.#mayAnswer.clear()
+      this.#mayAnswer.set(key, found.length > 0)
+    }
+    return found.length > 0
+  }
+
+  /** What goes wrong with a connection before there is a request, or where there is none. */
+  interceptConnection(connection: Connection, moment: ConnectionMoment): ConnectionIntervention | undefined {
+    this.#forConnections ??= this.#rules.filter(
+      ({ profile: { dial, tunnel, tls, relay } }) => dial || tunnel || tls || relay,
+    )
+    return (
+      this.#connections.intercept(this.#forConnections, connection, moment) ??
+      this.#unmatched?.interceptConnection(connection, moment, this.#rules)
+    )
   }
 
   /** What the rules do to this exchange; a promise only when one of them must look at the request's body first. */
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
-    return this.#tryFrom(0, this.#rules, NONE, exchange)
+    if (this.#rules.length === 0 && !this.#unmatched) return undefined
+    this.#index ??= new RuleIndex(this.#rules, (rule) => this.#keys.get(rule))
+    const candidates = this.#index.candidates(locate(exchange.request.url))
+    if (candidates.length === 0 && !this.#unmatched) return undefined
+    const isUndialled = !this.#connections.isDialled(exchange.connection)
+    return this.#tryFrom(0, { exchange, candidates, rules: this.#rules, isUndialled, uses: [], undo: [] })
   }
 
-  /** @param before - The rules that have been applied already. */
-  #tryFrom(
-    first: number,
-    rules: readonly Rule[],
-    before: readonly Rule[],
-    exchange: Exchange,
-  ): MaybePromise<Intervention | undefined> {
-    let applied = before
-    for (let at = first; at < rules.length && !applied.at(-1)?.decides; at++) {
-      const rule = rules[at]
-      if (!rule?.isLive || !rule.headMatches(exchange)) continue
-      if (rule.filter.needsRequestBody) return this.#tryWithBody(at, rules, applied, exchange)
-      rule.use(exchange)
-      applied = [...applied, rule]
+  /** An exchange is over. */
+  exchangeEnded(exchange: Exchange): void {
+    for (const use of this.#uses.get(exchange) ?? []) use.rule.ended(use)
+    this.#uses.delete(exchange)
+  }
+
+  /** A connection is over. */
+  connectionEnded(connection: Connection): void {
+    this.#connections.ended(connection)
+  }
+
+  #tryFrom(first: number, attempt: Attempt): MaybePromise<Intervention | undefined> {
+    const { exchange, candidates, isUndialled } = attempt
+    for (let at = first; at < candidates.length; at++) {
+      const rule = candidates[at]
+      if (!rule?.isLive) continue
+      const preflight = this.#preflight(rule, exchange)
+      if (preflight) return preflight
+      if (!rule.concernsExchanges(isUndialled) || !rule.headMatches(exchange)) continue
+      if (rule.filter.needsBodyOf(exchange)) return this.#tryWithBody(at, attempt)
+      if (rule.restMatches(exchange) && this.#apply(rule, attempt)) return this.#conclude(attempt)
     }
-    if (applied.length === 0) return undefined
-    return interventionOf(
-      applied.toReversed().flatMap((each) => each.acts),
-      undefined,
-    )
+    return this.#conclude(attempt)
   }
 
   /** Goes on with the rule at `at`, the head of which matches, when the body has come. */
-  async #tryWithBody(
-    at: number,
-    rules: readonly Rule[],
-    before: readonly Rule[],
-    exchange: Exchange,
-  ): Promise<Intervention | undefined> {
+  async #tryWithBody(at: number, attempt: Attempt): Promise<Intervention | undefined> {
+    const { exchange, candidates } = attempt
     exchange.request.keepBody(this.#maxBodyBytes)
     await exchange.request.whenComplete()
-    const rule = rules[at]
+    const rule = candidates[at]
     // Meanwhile another exchange may have used it up, or the test removed it.
-    if (!rule?.isLive || !rule.restMatches(exchange)) return this.#tryFrom(at + 1, rules, before, exchange)
-    rule.use(exchange)
-    return this.#tryFrom(at + 1, rules, [...before, rule], exchange)
+    const isDecided = rule?.isLive && rule.restMatches(exchange) && this.#apply(rule, attempt)
+    return isDecided ? this.#conclude(attempt) : this.#tryFrom(at + 1, attempt)
   }
+
+  /** Counts a rule, and applies it unless its limits say otherwise; whether older ones are left nothing by that. */
+  #apply(rule: Rule, { exchange, isUndialled, uses, undo }: Attempt): boolean {
+    const use = rule.take(exchange, undo)
+    if (!use) return false
+    uses.push(use)
+    exchange.rules.push(use.text)
+    return use.decides(isUndialled)
+  }
+
+  #conclude(attempt: Attempt): MaybePromise<Intervention | undefined> {
+    const { exchange, rules, uses, isUndialled } = attempt
+    if (this.#unmatched && !uses.at(-1)?.decides(isUndialled)) {
+      const applied = uses.map(({ rule }) => rule)
+      const refusal = this.#unmatched.intercept(exchange, rules, applied)
+      if (isPromise(refusal)) return refusal.then((refused) => refused ?? this.#interventionOf(attempt))
+      if (refusal) return refusal
+    }
+    return this.#interventionOf(attempt)
+  }
+
+  #interventionOf({ exchange, uses, undo, isUndialled }: Attempt): Intervention | undefined {
+    if (uses.length === 0) return undefined
+    this.#uses.set(exchange, uses)
+    const oldestFirst = uses.toReversed()
+    const takeBack = (): void => {
+      for (const each of undo.splice(0)) each()
+      for (const { text } of uses) noteTakenBack(exchange, text)
+    }
+    const feed = new UseFeed(oldestFirst, isUndialled ? 'exchangeUndialled' : 'exchange', this.#chance, takeBack)
+    return interventionOf(
+      oldestFirst.flatMap(({ acts }) => acts),
+      feed,
+    )
+  }
+
+  /** What a rule says to the question that a browser asks before a request that the rule would answer. */
+  #preflight(rule: Rule, exchange: Exchange): Intervention | undefined {
+    if (!rule.decides || !isPreflight(exchange)) return undefined
+    if (!rule.filter.matchesPreflight(exchange, preflightMethod(exchange))) return undefined
+    const answer = preflightAnswer(exchange, rule.corsSetting)
+    if (!answer) return undefined
+    exchange.rules.push(`CORS preflight of ${rule.describe()}`)
+    return { answer }
+  }
+
+  #set(rules: readonly Rule[]): void {
+    this.#rules = rules
+    this.#index = undefined
+    this.#changed()
+  }
+
+  #changed(): void {
+    this.#forConnections = undefined
+    this.#mayAnswer.clear()
+  }
+}
+
+function noteTakenBack(exchange: Exchange, text: string): void {
+  const at = exchange.rules.indexOf(text)
+  if (at >= 0) exchange.rules[at] = `${text} (not counted: the browser sends it again)`
 }

@@ -282,6 +282,6 @@ describe('Rule', () => {
     await rules.intercept(exchangeOf())
     rule.remove()
     expect(rule.explain()).toBe(`${text}; applied once, removed`)
-    expect(rules.when({}).explain()).toBe('when any request: nothing; applied 0 times')
+    expect(rules.when({}).explain()).toBe('when any request: does nothing yet; applied 0 times')
   })
 })

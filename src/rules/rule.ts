@@ -1,24 +1,49 @@
 /** When … then …: what is done to the exchanges that a filter means. */
+import type { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
-import type { Exchange } from '../exchange.ts'
+import { Exchange } from '../exchange.ts'
+import type { Destination } from '../protocol.ts'
+import { isByBrowserDoor } from '../source.ts'
 import { invalidRule, ruleFailed } from './act.ts'
-import type { Blame } from './act.ts'
+import type { Act, Blame } from './act.ts'
 import { noteCallSite } from './call-site.ts'
+import type { Chance } from './chance.ts'
+import { SharedPaces } from './fault-feed.ts'
+import { breaksHandshake, profileOf } from './fault-stages.ts'
+import type { ActProfile } from './fault-stages.ts'
 import type { CompiledFilter } from './filter.ts'
-import { show } from './filter-text.ts'
+import { Limits, timesText } from './limits.ts'
+import type { Admission, DuringOptions } from './limits.ts'
+import { Repeats } from './repeats.ts'
 import { RuleActs } from './rule-acts.ts'
+import { RuleUse } from './rule-use.ts'
+import { makeSteps } from './sequence.ts'
+import type { SequenceActs, SequenceStep, StepHost } from './sequence.ts'
 
-/** What a rule tells its list. */
+/** What a rule tells its list, and has from it. */
 export interface RuleHooks {
+  /** What is left to chance. */
+  readonly chance: Chance
+  /** Names the rule to chance: the same in every run. */
+  readonly label: string
   removed(rule: Rule): void
+  /** It may do something else than before, or more or less often. */
+  changed(rule: Rule): void
+  /** It was given a fault by which connections fail before there is a request. */
+  connectionFaultAdded(rule: Rule): void
   /** A function of its filter threw. */
   failed(error: MitmError, exchange: Exchange): void
 }
+
+const UNCOUNTED: RuleUse['repeatable'] = { admission: { kind: 'use', number: -1 }, step: undefined }
 
 /**
  * What is done to the exchanges that a filter means. Rules are made by `when()`; each method adds to the rule and takes
  * effect at once. A rule may do several things, but decide (`respond`, `json`, `block`) only once. A rule that does
  * nothing is passed over, and not counted.
+ *
+ * How often: `during`, `after`, `probability` and `times` are asked in this order, whatever the order in which they were
+ * told. What a limit keeps the rule from passes as if the rule were not there.
  *
  * All methods that add throw a {@link MitmError} `MITM_INVALID_RULE` when the rule cannot do what it is told.
  *
@@ -34,23 +59,46 @@ export interface RuleHooks {
 export class Rule extends RuleActs implements Disposable {
   /** @internal */
   readonly filter: CompiledFilter
+  /** @internal Names it to chance. */
+  readonly label: string
+  /** @internal What paces everything that passes by its faults of links. */
+  readonly paces: SharedPaces
   readonly #hooks: RuleHooks
+  readonly #limits: Limits
   readonly #findCallSite: () => string | undefined
-  #limit = Number.POSITIVE_INFINITY
-  #calls = 0
+  readonly #onChange = new Set<() => void>()
+  readonly #repeats = new Repeats<RuleUse['repeatable']>()
+  /** The uses that are not over. */
+  readonly #running = new Set<RuleUse>()
+  /** How often each of its faults acted in those that are over. */
+  readonly #fired = new Map<string, number>()
+  /** Why it was not applied to what its filter means. */
+  readonly #skips = new WeakMap<Exchange, string>()
+  #steps: readonly SequenceActs[] = []
+  #profile: ActProfile | undefined
+  #lastMiss: string | undefined
+  #version = 0
   #isRemoved = false
 
   /** @internal Rules are made by `when()`. */
   constructor(filter: CompiledFilter, hooks: RuleHooks) {
     super()
     this.filter = filter
+    this.label = hooks.label
+    this.paces = new SharedPaces(hooks.chance, hooks.label)
     this.#hooks = hooks
     this.#findCallSite = noteCallSite()
+    this.#limits = new Limits(this.#refuse, hooks.chance.stream(hooks.label))
   }
 
   /** How often it was applied. */
   get calls(): number {
-    return this.#calls
+    return this.#limits.calls
+  }
+
+  /** How often `after` and `probability` kept it from what its filter means. */
+  get skipped(): number {
+    return this.#limits.skipped
   }
 
   /** `file:line` at which it was made, outside this package. */
@@ -58,29 +106,117 @@ export class Rule extends RuleActs implements Disposable {
     return this.#findCallSite()
   }
 
-  /** Whether it would be applied to an exchange that its filter means. */
+  /** Whether it would be applied now to an exchange that its filter means, as far as `after` and `probability` let it. */
   get isLive(): boolean {
-    return !this.#isRemoved && this.acts.length > 0 && this.#calls < this.#limit
+    return !this.#isRemoved && this.#hasActs && this.#limits.isOpen
+  }
+
+  /** @internal Whether it has been taken out. */
+  get isRemoved(): boolean {
+    return this.#isRemoved
+  }
+
+  /** Whether it answers in place of the server, now or in a step still to come. */
+  override get decides(): boolean {
+    return super.decides || this.#steps.some((step, at) => step.decides && this.#limits.isLeft(at))
+  }
+
+  /** @internal Whether it could keep an exchange from its server, now or later. */
+  get mayKeepFromServer(): boolean {
+    return !this.#isRemoved && !this.#limits.isSpent && (this.decides || this.profile.breaksConnections)
+  }
+
+  /** @internal Whether the passing of time can change what it does. */
+  get isTimed(): boolean {
+    return this.#limits.isTimed
+  }
+
+  /** @internal Grows whenever its acts change. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** @internal What it does, in all its steps. */
+  get profile(): ActProfile {
+    return (this.#profile ??= profileOf([...this.acts, ...this.#steps.flatMap(({ acts }) => acts)]))
+  }
+
+  get #hasActs(): boolean {
+    return this.acts.length > 0 || this.#steps.length > 0
   }
 
   /** Lets it be applied once; then it steps aside. */
   once(): this {
-    return this.times(1)
+    return this.#setTimes('once', 1)
   }
 
   /** Lets it be applied `count` times in all; then it steps aside. */
   times(count: number): this {
-    if (!Number.isInteger(count) || count < 0) {
-      throw invalidRule('times', `count is ${show(count)}, expected a whole number from 0`)
-    }
-    this.#limit = count
+    return this.#setTimes('times', count)
+  }
+
+  /** Lets the first `count` of what its filter means pass as if it were not there. They are counted in `skipped`. */
+  after(count: number): this {
+    this.#limits.setAfter(count)
     return this
   }
 
-  /** Takes the rule out. What it is doing already goes on. */
+  /**
+   * Leaves to chance whether it is applied: each time, with this probability from 0 to 1. What comes out is decided by the
+   * seed of the mitm; the others are counted in `skipped`.
+   */
+  probability(probability: number): this {
+    this.#limits.setProbability(probability)
+    return this
+  }
+
+  /** Lets it be applied in a span of time only, which begins when the rule is made. Outside of it, it is passed over. */
+  during(span: DuringOptions): this {
+    this.#limits.setDuring(span)
+    this.#changed()
+    return this
+  }
+
+  /**
+   * Does something else each time: call number one gets the first step, and so on; after the last step the rule steps
+   * aside. Other acts of the rule are done each time.
+   *
+   * @param steps - For each call a function that is given something with the acts of a rule; or a fault; or a status to
+   *   answer with; or `'pass'`, which leaves it alone.
+   *
+   * @example
+   * ```ts
+   * import { faults } from 'playwright-mitm/core'
+   * import type { TestMitm } from 'playwright-mitm/core'
+   *
+   * export function recoverSlowly(mitm: TestMitm): void {
+   *   mitm
+   *     .post('https://pay.test/charge')
+   *     .sequence(faults.resetPeer(), 503, (rule) => rule.json({ id: 1 }, { status: 201 }))
+   * }
+   * ```
+   */
+  sequence(...steps: readonly SequenceStep[]): this {
+    if (this.#steps.length > 0) throw this.#refuse('sequence', 'the rule has a sequence already, expected one')
+    if (this.#limits.hasTimes) {
+      throw this.#refuse('sequence', 'once() or times() was called, but a sequence is applied once for each step')
+    }
+    const made = makeSteps(steps, this.#stepHost())
+    if (super.decides && made.some((step) => step.decides)) {
+      throw this.#refuse('sequence', 'the rule has an answer for every call already, and one of the steps has another')
+    }
+    this.#limits.setTimes('sequence', made.length)
+    this.#steps = made
+    this.#actsChanged()
+    return this
+  }
+
+  /** Takes the rule out. What it is doing already goes on, but its faults end. */
   remove(): void {
+    if (this.#isRemoved) return
     this.#isRemoved = true
     this.#hooks.removed(this)
+    this.#actsChanged()
   }
 
   /** Takes the rule out. */
@@ -88,16 +224,40 @@ export class Rule extends RuleActs implements Disposable {
     this.remove()
   }
 
-  /** What it is for, what it does, how often, and how often it was applied. */
+  /**
+   * What it is for, what it does, how often, how often it was applied, which of its faults acted, and the last reason why
+   * it passed over a request because of its body.
+   */
   explain(): string {
-    return `${this.describe()}; applied ${times(this.#calls)}${this.#isRemoved ? ', removed' : ''}`
+    const { calls, skipped } = this
+    const next = this.#steps[this.#limits.nextUse]
+    const closed = this.#limits.whyClosed
+    const state = [
+      `applied ${timesText(calls)}`,
+      skipped > 0 && `skipped ${timesText(skipped)}`,
+      next && `next is step ${next.number} (${next.text})`,
+      this.#isRemoved ? 'removed' : closed && calls > 0 && closed.startsWith('used up') ? 'used up' : closed,
+    ].filter(Boolean)
+    const fired = [...this.#allFired()].map(([text, count]) => `${text} ${timesText(count)}`)
+    return [
+      `${this.describe()}; ${state.join(', ')}`,
+      fired.length > 0 && `acted: ${fired.join(', ')}`,
+      this.#lastMiss !== undefined && `last passed over ${this.#lastMiss}`,
+    ]
+      .filter(Boolean)
+      .join('; ')
+  }
+
+  /** As {@link Rule.explain}. */
+  override toString(): string {
+    return this.explain()
   }
 
   /** @internal What it is for, what it does, and how often. */
-  describe(): string {
-    const acts = this.acts.map(({ text }) => text).join(', ') || 'nothing'
-    const limit = Number.isFinite(this.#limit) ? `, ${times(this.#limit)}` : ''
-    return `when ${this.filter.text}: ${acts}${limit}`
+  override describe(): string {
+    const acts = this.acts.map(({ text }) => text)
+    if (this.#steps.length > 0) acts.push(`first ${this.#steps.map(({ text }) => text).join(', then ')}`)
+    return `when ${this.filter.text}: ${acts.join(', ') || 'does nothing yet'}${this.#limits.text()}`
   }
 
   /** @internal Whether the head of the request is what the filter means. */
@@ -105,16 +265,160 @@ export class Rule extends RuleActs implements Disposable {
     return this.filter.headMatches(exchange, this.#onThrow)
   }
 
-  /** @internal Whether the rest of it is, once the body has come. */
+  /** @internal Whether the rest of it is, once the body has come. What is not is noted. */
   restMatches(exchange: Exchange): boolean {
-    return this.filter.restMatches(exchange, this.#onThrow)
+    const [first, ...others] = this.filter.restMisses(exchange, this.#onThrow)
+    if (first === undefined) return true
+    this.#lastMiss = `${exchange.request.method} ${exchange.request.url} because ${[first, ...others].join(', and ')}`
+    return false
   }
 
-  /** @internal Counts one use, and notes it on the exchange. */
-  use(exchange: Exchange): void {
-    this.#calls++
-    exchange.rules.push(this.describe())
+  /** @internal Whether the filter means a connection on which there is no request yet. */
+  matchesConnection(destination: Destination, connection: Connection): boolean {
+    return this.filter.matchesConnection(destination, connection, (error) => {
+      connection.report(this.blame('choose', error))
+    })
   }
+
+  /** @internal Whether anything of it is for exchanges. @param isUndialled - Whether not reaching the server is, too. */
+  concernsExchanges(isUndialled: boolean): boolean {
+    const { forExchanges, dial, tunnel, tls } = this.profile
+    return forExchanges || (isUndialled && dial) || !(dial || tunnel || tls)
+  }
+
+  /**
+   * @internal Counts that its filter means an exchange or a connection.
+   *
+   * @param undo - Is given what takes that back.
+   * @returns Undefined when a limit keeps it from being applied.
+   */
+  take(of: Exchange | Connection, undo?: (() => void)[]): RuleUse | undefined {
+    const wasSpent = this.#limits.isSpent
+    const admission = this.#limits.admit()
+    if (!admission) return undefined
+    if (this.#limits.isSpent !== wasSpent) this.#changed()
+    if (admission.kind === 'skip') {
+      undo?.push(() => this.takeBack(admission))
+      if (of instanceof Exchange) this.#skips.set(of, admission.why)
+      return undefined
+    }
+    const use = new RuleUse(this, of, { admission, step: this.#steps[admission.number], isCounted: true })
+    undo?.push(() => use.takeBack())
+    this.#running.add(use)
+    return use
+  }
+
+  /** @internal The same for a connection, which may be a browser's own second try of one before it. */
+  takeForConnection(connection: Connection, destination: Destination): RuleUse | undefined {
+    const repeat = isByBrowserDoor(connection) ? this.#repeats.take(destination) : undefined
+    if (repeat && !this.#isRemoved) return this.#begin(connection, repeat)
+    if (!this.isLive) return undefined
+    const { forExchanges, breaksConnections } = this.profile
+    // Connections are only late by it: it is counted where it does what it is there for.
+    if (forExchanges && !breaksConnections) return this.#begin(connection, UNCOUNTED)
+    return this.take(connection)
+  }
+
+  /** Begins a use that is not counted. */
+  #begin(of: Connection, repeat: RuleUse['repeatable']): RuleUse {
+    const use = new RuleUse(this, of, { ...repeat, isCounted: false })
+    this.#running.add(use)
+    return use
+  }
+
+  /** @internal A handshake is about to be broken: the browser's second try is not counted, and is broken as well. */
+  expectSecondTry(use: RuleUse, connection: Connection, destination: Destination): void {
+    if (!use.isCounted || !isByBrowserDoor(connection)) return
+    if (use.faults.some(({ fault }) => breaksHandshake(fault))) this.#repeats.allow(destination, use.repeatable)
+  }
+
+  /** @internal Takes back what was counted. */
+  takeBack(admission: Admission): void {
+    this.#limits.takeBack(admission)
+    this.#changed()
+  }
+
+  /** @internal A use is over. */
+  ended(use: RuleUse): void {
+    if (!this.#running.delete(use)) return
+    for (const text of use.fired()) this.#fired.set(text, (this.#fired.get(text) ?? 0) + 1)
+  }
+
+  /** @internal Calls back whenever its acts change. @returns What stops that. */
+  onChange(listener: () => void): () => void {
+    // A function of its own, so that the same listener may be given twice.
+    const call = (): void => listener()
+    this.#onChange.add(call)
+    return () => this.#onChange.delete(call)
+  }
+
+  /** @internal Why it was not applied to an exchange that its filter means. */
+  passedOver(exchange: Exchange): string | undefined {
+    if (this.#isRemoved) return 'it was removed'
+    return this.#hasActs ? (this.#skips.get(exchange) ?? this.#limits.whyClosed) : 'it does nothing yet'
+  }
+
+  protected override add(act: Act): this {
+    this.#demandPossible(act)
+    super.add(act)
+    this.#actsChanged(act)
+    return this
+  }
+
+  #setTimes(method: string, count: number): this {
+    if (this.#steps.length > 0) {
+      throw this.#refuse(method, `the rule has a sequence of ${this.#steps.length}, each of which is applied once`)
+    }
+    this.#limits.setTimes(method, count)
+    this.#changed()
+    return this
+  }
+
+  /** What acts before there is a request needs a filter that can be asked then. */
+  #demandPossible(act: Act): void {
+    if (act.kind !== 'fault') return
+    const unknown = this.filter.unknownBeforeRequest
+    if (unknown.length === 0 || !profileOf([act]).needsConnectionFilter) return
+    throw this.#refuse(
+      'fault',
+      `${act.fault.name} acts before there is a request, when the ${unknown.join(', ')} of the filter cannot be known; ` +
+        "expected a filter such as { host: 'pay.test' } or 'https://pay.test/**'",
+    )
+  }
+
+  #stepHost(): StepHost {
+    return {
+      blame: this.blame,
+      corsSetting: () => this.corsSetting,
+      describe: () => this.describe(),
+      refuse: this.#refuse,
+      demandPossible: (act) => this.#demandPossible(act),
+      added: (act) => {
+        if (this.#steps.length > 0) this.#actsChanged(act)
+      },
+    }
+  }
+
+  #actsChanged(act?: Act): void {
+    this.#version++
+    this.#profile = undefined
+    this.#changed()
+    for (const listener of this.#onChange) listener()
+    const { breaksConnections } = act ? profileOf([act]) : this.profile
+    if (!this.#isRemoved && breaksConnections) this.#hooks.connectionFaultAdded(this)
+  }
+
+  #changed(): void {
+    this.#hooks.changed(this)
+  }
+
+  #allFired(): ReadonlyMap<string, number> {
+    const all = new Map(this.#fired)
+    for (const use of this.#running) for (const text of use.fired()) all.set(text, (all.get(text) ?? 0) + 1)
+    return all
+  }
+
+  readonly #refuse = (method: string, problem: string): MitmError => invalidRule(method, problem, this.describe())
 
   readonly #onThrow = (error: unknown, exchange: Exchange): void => {
     this.#hooks.failed(this.blame('choose', error), exchange)
@@ -124,8 +428,4 @@ export class Rule extends RuleActs implements Disposable {
     const { where } = this
     return ruleFailed(`${JSON.stringify(this.describe())}${where ? ` (${where})` : ''}`, what, cause)
   }
-}
-
-function times(count: number): string {
-  return count === 1 ? 'once' : `${count} times`
 }

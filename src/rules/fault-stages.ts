@@ -1,0 +1,82 @@
+/** At which moments the parts of faults act: before there is a request, or on exchanges. */
+import type { Fault, FaultPart } from '../fault.ts'
+import type { ConnectionMoment } from '../middleware.ts'
+import type { Act } from './act.ts'
+
+/** Where the faults of a rule are wanted. */
+export type FaultMoment = ConnectionMoment['stage'] | 'exchange' | 'exchangeUndialled'
+
+const PARTS_OF: Readonly<Record<FaultMoment, (part: FaultPart) => boolean>> = {
+  tunnel: ({ stage }) => stage === 'dial' || stage === 'tunnel',
+  tls: ({ stage }) => stage === 'tls',
+  relay: ({ stage }) => stage === 'cut' || stage === 'pace',
+  // In a connection for which it was decided already whether the server can be reached.
+  exchange: isForExchanges,
+  exchangeUndialled: (part) => part.stage === 'dial' || isForExchanges(part),
+}
+
+/** What of a fault acts at a moment; undefined when nothing does. */
+export function faultAt(moment: FaultMoment, fault: Fault): Fault | undefined {
+  let parts = fault.parts.filter((part) => PARTS_OF[moment](part))
+  // What has words of its own for exchanges means connections with the others.
+  if (moment === 'exchangeUndialled' && parts.some(isForExchanges)) parts = parts.filter(isForExchanges)
+  if (parts.length === 0) return undefined
+  return parts.length === fault.parts.length ? fault : { ...fault, parts }
+}
+
+/** Whether a fault at a moment leaves nothing for older rules: one failure in place of what would have been. */
+export function isDecisiveAt(moment: ConnectionMoment['stage'], fault: Fault): boolean {
+  if (moment === 'tunnel') return fault.parts.some((part) => part.stage === 'dial' || isTunnelFailure(part))
+  return moment === 'tls' && fault.parts.some(isTlsFailure)
+}
+
+/** Whether the client's TLS handshake breaks off, so that browsers try it once more by themselves. */
+export function breaksHandshake(fault: Fault): boolean {
+  return fault.parts.some(
+    (part) => part.stage === 'tls' && !['certificate', 'delay', 'stall'].includes(part.failure.kind),
+  )
+}
+
+/** What kinds of things acts do. */
+export interface ActProfile {
+  /** Anything that is done to exchanges, beside not reaching the server. */
+  readonly forExchanges: boolean
+  readonly dial: boolean
+  readonly tunnel: boolean
+  readonly tls: boolean
+  readonly relay: boolean
+  /** Whether connections fail by it before there is a request. */
+  readonly breaksConnections: boolean
+  /** Whether it could do nothing, or not what is meant, without a filter for connections. */
+  readonly needsConnectionFilter: boolean
+}
+
+/** Sums up what acts do. */
+export function profileOf(acts: readonly Act[]): ActProfile {
+  const faults = acts.flatMap((act) => (act.kind === 'fault' ? [act.fault] : []))
+  const parts = faults.flatMap((fault) => fault.parts)
+  const has = (stage: FaultPart['stage']): boolean => parts.some((part) => part.stage === stage)
+  const isBeforeRequest = ({ stage }: FaultPart): boolean => stage === 'tunnel' || stage === 'tls'
+  const isFailure = (part: FaultPart): boolean => isTunnelFailure(part) || isTlsFailure(part)
+  return {
+    forExchanges: acts.some((act) => act.kind !== 'fault') || parts.some(isForExchanges),
+    dial: has('dial'),
+    tunnel: has('tunnel'),
+    tls: has('tls'),
+    relay: has('cut') || has('pace'),
+    breaksConnections: has('dial') || parts.some(isFailure),
+    needsConnectionFilter: faults.some((fault) => fault.parts.some(isFailure) || fault.parts.every(isBeforeRequest)),
+  }
+}
+
+function isTunnelFailure(part: FaultPart): boolean {
+  return part.stage === 'tunnel' && part.reply.kind !== 'delay'
+}
+
+function isTlsFailure(part: FaultPart): boolean {
+  return part.stage === 'tls' && part.failure.kind !== 'delay'
+}
+
+function isForExchanges({ stage }: FaultPart): boolean {
+  return stage !== 'dial' && stage !== 'tunnel' && stage !== 'tls'
+}

@@ -1,0 +1,83 @@
+/** Finds the rules that could mean a request, without asking each of a thousand. */
+import type { ExchangeFilter } from './filter.ts'
+import { locate } from './request-location.ts'
+import type { RequestLocation } from './request-location.ts'
+
+/** What a filter demands literally of a URL. Only what is certain: a rule that is looked up too often does no harm. */
+export interface IndexKey {
+  readonly by: 'href' | 'path' | 'pathAndQuery' | 'host'
+  readonly value: string
+}
+
+const NAME = String.raw`[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?`
+/** What means nothing but itself in a pattern, and is the same in every spelling of a URL. */
+const PLAIN = String.raw`[\w.~%!$&'()+,;=:@/-]`
+const PLAIN_URL = new RegExp(`^https?://${NAME}(?::\\d+)?/${PLAIN}*(?:\\?(?:${PLAIN}|\\?)*)?$`)
+const PLAIN_PATH = new RegExp(`^/${PLAIN}*(?:\\?(?:${PLAIN}|\\?)*)?$`)
+const URL_OF_HOST = new RegExp(`^https?://(${NAME})(?::\\d+)?/`)
+const PLAIN_HOST = new RegExp(`^(${NAME})(?::\\d+)?$`)
+
+/** What a filter demands literally; undefined when it is nothing that can be looked up. */
+export function indexKeyOf(filter: ExchangeFilter): IndexKey | undefined {
+  if (typeof filter === 'string') return urlKey(filter)
+  if (typeof filter !== 'object' || filter instanceof RegExp) return undefined
+  const { url, host } = filter
+  const byUrl = typeof url === 'string' ? urlKey(url) : undefined
+  if (byUrl || typeof host !== 'string') return byUrl
+  const name = PLAIN_HOST.exec(host)?.[1]
+  return name === undefined ? undefined : { by: 'host', value: name }
+}
+
+function urlKey(pattern: string): IndexKey | undefined {
+  if (PLAIN_URL.test(pattern)) return { by: 'href', value: locate(pattern).href }
+  if (PLAIN_PATH.test(pattern)) return { by: pattern.includes('?') ? 'pathAndQuery' : 'path', value: pattern }
+  const host = URL_OF_HOST.exec(pattern)?.[1]
+  return host === undefined ? undefined : { by: 'host', value: host }
+}
+
+/** Something with its place in the order. */
+interface Placed<Item> {
+  readonly place: number
+  readonly item: Item
+}
+
+/** A list of items, by what their filters demand. It never changes. */
+export class RuleIndex<Item> {
+  readonly #byKey: { readonly [By in IndexKey['by']]: Map<string, Placed<Item>[]> } = {
+    href: new Map(),
+    path: new Map(),
+    pathAndQuery: new Map(),
+    host: new Map(),
+  }
+  readonly #others: Placed<Item>[] = []
+
+  /** @param keyOf - What the filter of an item demands; undefined: it is always a candidate. */
+  constructor(items: readonly Item[], keyOf: (item: Item) => IndexKey | undefined) {
+    for (const [place, item] of items.entries()) {
+      const key = keyOf(item)
+      const bucket = key ? this.#bucket(key) : this.#others
+      bucket.push({ place, item })
+    }
+  }
+
+  #bucket({ by, value }: IndexKey): Placed<Item>[] {
+    const map = this.#byKey[by]
+    let bucket = map.get(value)
+    if (!bucket) map.set(value, (bucket = []))
+    return bucket
+  }
+
+  /** Those that could mean a request to this place, in their order. */
+  candidates(location: RequestLocation): readonly Item[] {
+    const { href, path, pathAndQuery, host } = this.#byKey
+    const found = [
+      href.get(location.href),
+      path.get(location.path),
+      pathAndQuery.get(location.pathAndQuery),
+      host.get(location.host),
+      this.#others,
+    ].filter((bucket): bucket is Placed<Item>[] => bucket !== undefined && bucket.length > 0)
+    const placed = found.length > 1 ? found.flat().toSorted((one, other) => one.place - other.place) : (found[0] ?? [])
+    return placed.map(({ item }) => item)
+  }
+}
