@@ -288,6 +288,10 @@ function joinFeeds(first: FaultFeed | undefined, second: FaultFeed | undefined):
         for (const stop of stops) stop()
       }
     },
+    notCounted() {
+      first.notCounted?.()
+      second.notCounted?.()
+    },
   }
 }
 

@@ -121,9 +121,14 @@ export class Rule extends RuleActs implements Disposable {
     return super.decides || this.#steps.some((step, at) => step.decides && this.#limits.isLeft(at))
   }
 
+  /** @internal Whether the server of a request is not needed, now or in a step still to come. */
+  override get sparesServer(): boolean {
+    return super.sparesServer || this.#steps.some((step, at) => step.sparesServer && this.#limits.isLeft(at))
+  }
+
   /** @internal Whether it could keep an exchange from its server, now or later. */
   get mayKeepFromServer(): boolean {
-    return !this.#isRemoved && !this.#limits.isSpent && (this.decides || this.profile.breaksConnections)
+    return !this.#isRemoved && !this.#limits.isSpent && (this.sparesServer || this.profile.breaksConnections)
   }
 
   /** @internal Whether the passing of time can change what it does. */
