@@ -1,11 +1,13 @@
 /** A feed of faults that a test changes by hand, and a middleware that injects it everywhere. */
 import type { Fault, FaultFeed, InjectedFault, Pace, PacePart } from '../fault.ts'
+import { randomStream } from '../internal/random.ts'
 import type { Middleware } from '../middleware.ts'
 
 /** A feed that a test changes. */
 export class TestFeed implements FaultFeed {
   #faults: readonly InjectedFault[]
   readonly #listeners = new Set<() => void>()
+  readonly #random = randomStream(1, 'test')
   readonly #links = new Map<PacePart, Pace>()
 
   constructor(...faults: readonly Fault[]) {
@@ -36,9 +38,9 @@ export class TestFeed implements FaultFeed {
   #inject(fault: Fault): InjectedFault {
     return {
       fault,
-      random: () => 0.5,
+      random: this.#random,
       paceOf: (part) => {
-        const pace = this.#links.get(part) ?? part.open(() => 0.5)
+        const pace = this.#links.get(part) ?? part.open(this.#random)
         this.#links.set(part, pace)
         return pace
       },
