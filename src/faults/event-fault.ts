@@ -6,6 +6,8 @@ import { EventEnds } from '../internal/event-ends.ts'
 
 /** How much of an event is held; a longer one passes unchanged. */
 const MAX_EVENT_BYTES = 1024 * 1024
+const LF = 0x0a
+const CR = 0x0d
 
 /** Makes a fault of a change of one event, its index counted from 0. `change` gets the octets up to its blank line, and it. */
 export function eventFault(name: string, text: string, index: number, change: (event: Buffer) => Buffer): Fault {
@@ -25,6 +27,8 @@ class EventChanger implements Transformer<Uint8Array, Uint8Array> {
   #held: Buffer[] = []
   #heldBytes = 0
   #isDone = false
+  /** Whether what came ended with an event, and that with a CR. */
+  #isAfterCr = false
 
   constructor(index: number, change: (event: Buffer) => Buffer, acted: () => void) {
     this.#index = index
@@ -38,8 +42,12 @@ class EventChanger implements Transformer<Uint8Array, Uint8Array> {
       return
     }
     const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-    let from = 0
-    for (const end of this.#ends.find(octets)) {
+    const ends = this.#ends.find(octets)
+    // Of a CRLF that was cut in two, LF is still of the event before.
+    let from = this.#isAfterCr && octets[0] === LF ? 1 : 0
+    if (from > 0) controller.enqueue(octets.subarray(0, from))
+    this.#isAfterCr = ends.at(-1) === octets.length && octets.at(-1) === CR
+    for (const end of ends) {
       if (this.#isDone) break
       if (this.#seen === this.#index) this.#finish(octets.subarray(from, end), controller)
       else controller.enqueue(octets.subarray(from, end))
