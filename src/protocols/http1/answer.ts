@@ -1,10 +1,14 @@
 /** Answers in place of the server, and responses whose body is known before their head is written. */
 import { HttpResponse } from '../../exchange.ts'
 import type { Exchange } from '../../exchange.ts'
+import { abortable, discard } from '../../internal/abortable.ts'
+import { isPromise } from '../../internal/maybe-promise.ts'
 import type { Answer, RewrittenResponse } from '../../middleware.ts'
-import { completeResponse, CONTINUE } from './messages.ts'
 import { finishAnswer } from './finish.ts'
+import { bodyTooLarge, completeResponse, CONTINUE } from './messages.ts'
+import { answerRaw } from './raw-answer.ts'
 import type { Session } from './session.ts'
+import { beginStreamed } from './streamed.ts'
 import type { Transfer } from './transfer.ts'
 
 /** Answers an exchange in place of the server. */
@@ -15,13 +19,22 @@ export async function answer(session: Session, transfer: Transfer, how: Answer):
     session.cut(transfer)
     return
   }
-  if (how.kind === 'raw') throw new TypeError('not yet')
   tellToContinue(session, transfer)
   // The body is taken in even where nobody looks: it is recorded, and some clients read no answer before it is sent.
   if (!(await transfer.exchange.request.whenOver())) return
-  const response = await changed(await how.response(transfer.exchange), transfer)
+  if (how.kind === 'raw') {
+    await session.ledger.whenIdle()
+    if (!transfer.isOver) await answerRaw(session, transfer, how)
+    return
+  }
+  const made = how.response(transfer.exchange)
+  // A client that ends its side while it has to wait has left.
+  transfer.isLingering = isPromise(made)
+  const response = await changed(session, await made, transfer)
+  transfer.isLingering = response.stream !== undefined
   await session.ledger.whenIdle()
-  if (!transfer.isOver) await writeAnswer(session, transfer, response, 'rule')
+  if (transfer.isOver) discard(response.stream)
+  else await writeAnswer(session, transfer, response, 'rule')
 }
 
 /** Sends a response of our own making, and is done with the exchange. */
@@ -36,13 +49,18 @@ export async function writeAnswer(
   await finishAnswer(session, transfer)
 }
 
-/** Sends a response whose body is known. */
+/** Sends a response of which everything is here, or comes from a stream. */
 export async function compose(
   session: Session,
   transfer: Transfer,
   message: RewrittenResponse,
   answeredBy: Exchange['answeredBy'],
 ): Promise<void> {
+  if (message.stream || message.trailers?.length || transfer.plan?.responseStreams?.length) {
+    const sendBody = await beginStreamed(session, transfer, message, answeredBy)
+    await sendBody()
+    return
+  }
   const { fields, head, body } = completeResponse(message, transfer.facts, transfer.closesClient)
   const { status, statusText } = message
   transfer.status = status
@@ -54,12 +72,42 @@ export async function compose(
 }
 
 /** The response that the rewrites of an exchange make of one. */
-export async function changed(response: RewrittenResponse, transfer: Transfer): Promise<RewrittenResponse> {
+export async function changed(
+  session: Session,
+  response: RewrittenResponse,
+  transfer: Transfer,
+): Promise<RewrittenResponse> {
   let message = response
-  for (const rewrite of transfer.plan?.rewriteResponse ?? []) {
-    message = await rewrite.apply(message, transfer.exchange)
+  try {
+    for (const rewrite of transfer.plan?.rewriteResponse ?? []) {
+      if (rewrite.needsBody && message.stream) message = await collected(session, message, message.stream, transfer)
+      message = await rewrite.apply(message, transfer.exchange)
+    }
+    if (response.stream && message.stream !== response.stream) discard(response.stream)
+    return message
+  } catch (error) {
+    discard(message.stream)
+    throw error
   }
-  return message
+}
+
+/** A response whose stream has been read to its end, for a rewrite that wants to see all of it. */
+async function collected(
+  session: Session,
+  message: RewrittenResponse,
+  stream: AsyncIterable<Uint8Array>,
+  transfer: Transfer,
+): Promise<RewrittenResponse> {
+  const { maxBodyBytes } = session.connection.flow.settings
+  const pieces: Uint8Array[] = []
+  let size = 0
+  transfer.isLingering = true
+  for await (const piece of abortable(stream, transfer.signal)) {
+    size += piece.length
+    if (size > maxBodyBytes) throw bodyTooLarge(`the answer to ${transfer.exchange.request.url}`, size, maxBodyBytes)
+    pieces.push(piece)
+  }
+  return { ...message, body: Buffer.concat(pieces), stream: undefined }
 }
 
 /** Tells a client that waits for permission to send its body, because the server will not be asked in time. */

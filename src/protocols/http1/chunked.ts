@@ -1,4 +1,6 @@
-/** Chunked bodies: which octets are framing and which are content. Holds no octets; the framer does. */
+/** Chunked bodies: which octets are framing and which are content. Holds no octets; the framer does. Writes them too. */
+import type { Field } from '../../exchange.ts'
+import { writeFields } from './write.ts'
 
 /**
  * ```
@@ -23,6 +25,7 @@ const incomplete = -1
 const malformed = -2
 const carriageReturn = 0x0d
 const lineFeed = 0x0a
+const lineEnd = Buffer.from('\r\n')
 
 /**
  * Scans chunked bodies, however they are cut, one after the other: at a last chunk it is as new.
@@ -68,6 +71,16 @@ export class ChunkScanner {
     }
     return { end: at, content, found: 'more' }
   }
+}
+
+/** One chunk of a body. @param content - Not empty: that would be the end. */
+export function writeChunk(content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${content.length.toString(16)}\r\n`), content, lineEnd])
+}
+
+/** The end of a chunked body, with the fields behind it. */
+export function lastChunk(trailers: readonly Field[]): Buffer {
+  return Buffer.from(`0\r\n${writeFields(trailers)}\r\n`, 'latin1')
 }
 
 function lineEndSize(octets: Buffer, at: number): number {

@@ -1,20 +1,27 @@
 /** What happens to the exchanges that somebody intercepts: answers, changed requests, changed responses. */
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpRequest, HttpResponse } from '../../exchange.ts'
+import type { Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
-import type { Intervention, RewrittenRequest } from '../../middleware.ts'
+import type { Intervention, RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
 import { answerError } from './answer-error.ts'
 import { ExchangeFaults } from './exchange-faults.ts'
+import { finishAnswer } from './finish.ts'
 import { answer, changed, compose, tellToContinue } from './answer.ts'
+import { linger, sendInterim } from './before-answer.ts'
+import { BodyPipe } from './body-pipe.ts'
 import {
   bodyTooLarge,
   destinationOfUrl,
   followHost,
+  hasNoBody,
   requestOctets,
   streamedRequestHead,
   streamedResponseHead,
 } from './messages.ts'
+import { sendPiped } from './piped-request.ts'
 import type { Session } from './session.ts'
+import { beginStreamed } from './streamed.ts'
 import type { Transfer } from './transfer.ts'
 
 /** Does what was decided for an exchange whose request is being held. Never rejects. */
@@ -32,9 +39,13 @@ export async function intervene(
       if (await transfer.faults.first()) return
       if (decided.answer) await transfer.faults.uplink()
     }
+    if (decided?.interim) await sendInterim(session, transfer, decided.interim)
+    if (decided?.delayMs) await linger(transfer, decided.delayMs)
+    if (transfer.isOver) return
     if (decided?.answer) await answer(session, transfer, decided.answer)
-    else if (decided?.rewriteRequest?.length) await sendChanged(session, transfer, decided.rewriteRequest)
-    else {
+    else if (decided?.rewriteRequest?.length || decided?.requestStreams?.length) {
+      await sendChanged(session, transfer, decided)
+    } else {
       await session.forward(transfer)
       if (!decided) session.release(transfer)
     }
@@ -47,7 +58,7 @@ export async function intervene(
 async function sendChanged(
   session: Session,
   transfer: Transfer,
-  rewrites: NonNullable<Intervention['rewriteRequest']>,
+  { rewriteRequest: rewrites = [], requestStreams: streams = [] }: Intervention,
 ): Promise<void> {
   const { exchange, facts } = transfer
   const { request } = exchange
@@ -74,6 +85,10 @@ async function sendChanged(
   message = followHost(message, url)
   const destination = destinationOfUrl(message.url, url) ?? transfer.destination
   const { body } = message
+  if (streams.length > 0 && (body === undefined ? facts.hasBody : body.length > 0)) {
+    await sendPiped(session, transfer, message, streams, destination)
+    return
+  }
   noteSent(session, transfer, message)
   if (body === undefined) {
     transfer.replaceHeldHead(streamedRequestHead(message, request))
@@ -121,9 +136,13 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
         maxBodyBytes,
       )
     }
-    const { status, statusText, fields } = original
-    const message = await changed({ status, statusText, fields, body: isHead ? undefined : original.body }, transfer)
-    if (message.body === undefined) {
+    const { status, statusText, fields, trailers } = original
+    const given = { status, statusText, fields, ...(isHead ? { body: undefined } : { body: original.body, trailers }) }
+    const message = await changed(session, given, transfer)
+    const isPiped = plan?.responseStreams?.length || message.trailers?.length
+    if (message.body === undefined && isPiped && !hasNoBody(transfer.facts.method, status)) {
+      await pipeResponse(session, transfer, message)
+    } else if (message.body === undefined) {
       transfer.responseMode = 'forward'
       const head = {
         status: message.status,
@@ -141,6 +160,23 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
     transfer.responseMode = 'drop'
     await answerError(session, transfer, codedFailure(error))
   }
+}
+
+/** Lets the body of the server's response flow through the streams of rules, from here on. */
+async function pipeResponse(session: Session, transfer: Transfer, message: RewrittenResponse): Promise<void> {
+  const pipe = new BodyPipe()
+  const trailers = (): readonly Field[] => message.trailers ?? pipe.trailers
+  const sendBody = await beginStreamed(session, transfer, { ...message, stream: pipe }, 'server', trailers)
+  const isEndedByClose = transfer.facts.isHttp10 && transfer.closesClient
+  const sendAll = async (): Promise<void> => {
+    await sendBody()
+    if (isEndedByClose && !transfer.isOver) await finishAnswer(session, transfer)
+    pipe.close()
+  }
+  transfer.responseMode = 'pipe'
+  transfer.responsePipe = pipe
+  // It reports its own errors.
+  pipe.sent = sendAll()
 }
 
 function codedFailure(error: unknown): MitmError {

@@ -9,7 +9,7 @@ import type { RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import type { HeadFacts } from './facts.ts'
 import { parseAuthority, parseTarget } from './head.ts'
-import { withBodyLength, writeRequestHead, writeResponseHead } from './write.ts'
+import { withBodyLength, withChunkedBody, writeRequestHead, writeResponseHead } from './write.ts'
 
 /** What a client that waits for permission to send its body is told (RFC 9110 section 10.1.1). */
 export const CONTINUE: Buffer = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
@@ -57,6 +57,7 @@ export function destinationOfUrl(changed: string, original: string): Destination
 
 /** Lets the Host field follow a URL that leads elsewhere, unless it was changed too. */
 export function followHost(message: RewrittenRequest, originalUrl: string): RewrittenRequest {
+  if (message.keepsHost) return message
   const { host } = new URL(message.url)
   const before = URL.canParse(originalUrl) ? new URL(originalUrl).host : undefined
   if (host === before) return message
@@ -83,6 +84,16 @@ export function streamedRequestHead(request: RewrittenRequest, original: HttpReq
   return requestHead(request, keepFraming(request.fields, original.fields))
 }
 
+/** Head of a changed request whose body is chunked. */
+export function chunkedRequestHead(request: RewrittenRequest): {
+  readonly fields: readonly Field[]
+  readonly head: Buffer
+} {
+  const decoded = request.fields.filter(([name]) => !/^content-encoding$/i.test(name))
+  const fields = withChunkedBody(decoded)
+  return { fields, head: requestHead(request, fields) }
+}
+
 function requestHead(request: RewrittenRequest, fields: readonly Field[]): Buffer {
   const url = new URL(request.url)
   return writeRequestHead({ method: request.method, target: `${url.pathname}${url.search}`, fields })
@@ -103,19 +114,24 @@ function isLengthField(name: string): boolean {
   return /^(?:content-length|transfer-encoding|trailer)$/i.test(name)
 }
 
+/** Whether a response has no body, whatever its fields say (RFC 9110 section 6.4.1). */
+export function hasNoBody(method: string, status: number): boolean {
+  return method === 'HEAD' || status === 204 || status === 304
+}
+
 /** A response with its fields about length put right; `head` and `body` are what goes on the wire. */
 export function completeResponse(
   response: RewrittenResponse,
   facts: HeadFacts,
   closes: boolean,
 ): { readonly fields: readonly Field[]; readonly head: Buffer; readonly body: Buffer } {
-  const hasNoBody = facts.method === 'HEAD' || response.status === 204 || response.status === 304
+  const isBodiless = hasNoBody(facts.method, response.status)
   const given = response.body ?? Buffer.alloc(0)
   // A response to HEAD says how long the body would be (RFC 9110 section 8.6); 204 and 304 say nothing.
-  const sized = hasNoBody && facts.method !== 'HEAD' ? response.fields : withBodyLength(response.fields, given.length)
+  const sized = isBodiless && facts.method !== 'HEAD' ? response.fields : withBodyLength(response.fields, given.length)
   const isTold = sized.some(([name]) => name.toLowerCase() === 'connection')
   const fields: readonly Field[] = closes && !isTold ? [...sized, ['connection', 'close']] : sized
-  return { fields, head: writeResponseHead({ ...response, fields }), body: hasNoBody ? Buffer.alloc(0) : given }
+  return { fields, head: writeResponseHead({ ...response, fields }), body: isBodiless ? Buffer.alloc(0) : given }
 }
 
 /** The response in which a mitm reports an error of its own to the client. */

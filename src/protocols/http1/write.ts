@@ -73,6 +73,21 @@ export function withBodyLength(fields: readonly Field[], length: number): readon
   return [...fields.slice(0, place), contentLength, ...others]
 }
 
+/** Fields for a body of which nothing says the length: without Content-Length, Transfer-Encoding and Trailer. */
+export function withoutBodyLength(fields: readonly Field[]): readonly Field[] {
+  return fields.filter(([name]) => !lengthFields.has(normalize(name)))
+}
+
+/**
+ * Fields for a chunked body: without Content-Length and Trailer, and with Transfer-Encoding at the end.
+ *
+ * @param trailers - The names of the fields behind the body, which are announced (RFC 9110 section 6.6.2).
+ */
+export function withChunkedBody(fields: readonly Field[], trailers: readonly string[] = []): readonly Field[] {
+  const announced: readonly Field[] = trailers.length > 0 ? [['trailer', [...new Set(trailers)].join(', ')]] : []
+  return [...withoutBodyLength(fields), ['transfer-encoding', 'chunked'], ...announced]
+}
+
 /**
  * Makes the head of a request to a proxy one to the server: another target, and no Proxy-Connection nor
  * Proxy-Authorization. All else stays as it is, octet by octet.
@@ -92,7 +107,8 @@ export function toOriginForm(head: Buffer, path: string): Buffer {
   return Buffer.from(text, 'latin1')
 }
 
-function writeFields(fields: readonly Field[]): string {
+/** Writes fields as lines, in latin1. @throws as `writeResponseHead` */
+export function writeFields(fields: readonly Field[]): string {
   let text = ''
   for (const [name, value] of fields) {
     if (forbidden.test(name) || forbidden.test(value)) {
