@@ -2,7 +2,7 @@
  * Measures what a mitm costs: `npm run bench`. Never fails for a number, only when something does not work.
  *
  * `--quick` measures less, `--json` prints JSON, `--profile FOLDER` writes CPU profiles of the proxies there, and names
- * (`cpu`, `start`, `host`, `memory`) choose what is measured.
+ * (`cpu`, `start`, `host`, `memory`, `rules`, `paces`) choose what is measured.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,9 +10,10 @@ import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { Child } from './child.ts'
 import type { LoadCalls } from './load.ts'
-import { cpuPerRequest, memoryOfBody, newHost, startAndClose } from './measures.ts'
+import { cpuOfRules, cpuPerRequest, memoryOfBody, newHost, startAndClose } from './measures.ts'
 import type { Amounts, Bench } from './measures.ts'
 import type { OriginCalls } from './origin.ts'
+import { paces } from './paces.ts'
 import { machine, table, verdict } from './report.ts'
 import type { Result } from './report.ts'
 
@@ -21,6 +22,8 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Result[]>>> = 
   start: startAndClose,
   host: newHost,
   memory: memoryOfBody,
+  rules: cpuOfRules,
+  paces,
 }
 
 const FULL: Amounts = {

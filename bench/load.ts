@@ -17,8 +17,10 @@ export type LoadCalls = {
   close: { input: number; output: null }
   /** The milliseconds of the first request to a host, from the TCP connection on. */
   first: { input: { port: number; host: string }; output: number }
-  /** Moves a large body. */
-  bulk: { input: { port: number; direction: 'download' | 'upload'; size: number }; output: null }
+  /** Moves a large body; the milliseconds from the request to the last octet of the response. */
+  bulk: { input: { port: number; direction: 'download' | 'upload'; size: number }; output: number }
+  /** Sends requests one after the other on one connection; the milliseconds of each. */
+  times: { input: { port: number; count: number }; output: number[] }
 }
 
 const request = smallRequest(SMALL_HOST)
@@ -54,8 +56,22 @@ answer<LoadCalls>({
   },
   bulk: async ({ port, direction, size }) => {
     const socket = await openTunnel(port, BULK_HOST, trust)
+    const startedMs = performance.now()
     await (direction === 'download' ? download : upload)(socket, size)
+    const tookMs = performance.now() - startedMs
     socket.destroy()
-    return null
+    return tookMs
+  },
+  times: async ({ port, count }) => {
+    const socket = await openTunnel(port, SMALL_HOST, trust)
+    const times: number[] = []
+    for (let at = 0; at < count; at++) {
+      const startedMs = performance.now()
+      // One after the other: each is timed alone.
+      await repeat(socket, request, SMALL_RESPONSE, 1)
+      times.push(performance.now() - startedMs)
+    }
+    socket.destroy()
+    return times
   },
 })

@@ -34,58 +34,95 @@ export interface Bench {
 const MEBIBYTE = 2 ** 20
 const WARM_UP_ROUNDS = 2
 const WARM_UP_HOSTS = 12
+const RULES = 1000
 
-interface RunningProxy {
+/** A proxy in a process of its own. */
+export interface RunningProxy {
+  readonly isMitm: boolean
   readonly child: Child<ProxyCalls>
   readonly port: number
 }
 
-async function startProxy(bench: Bench, kind: ProxyKind): Promise<RunningProxy> {
+/** Starts a proxy. */
+export async function startProxy(bench: Bench, kind: ProxyKind): Promise<RunningProxy> {
   const child = new Child<ProxyCalls>(join(bench.folder, 'proxy.js'), bench.execArgv)
-  return { child, port: await child.call('start', { kind, origin: bench.originFacts }) }
+  return { isMitm: kind === 'mitm', child, port: await child.call('start', { kind, origin: bench.originFacts }) }
 }
 
-/** CPU per small request, against the relay: rounds of both alternate, and each pair gives one ratio. */
-export async function cpuPerRequest(bench: Bench): Promise<Result[]> {
+/** CPU per small request of two proxies, in microseconds, and how they compare. */
+interface CpuComparison {
+  readonly ratios: readonly number[]
+  readonly micros: readonly number[]
+  readonly otherMicros: readonly number[]
+}
+
+/** Rounds of both alternate, and each pair gives one ratio. */
+async function compareCpu(bench: Bench, one: RunningProxy, other: RunningProxy): Promise<CpuComparison> {
   const { load, amounts } = bench
   const { connections, perConnection, rounds } = amounts
-  const mitm = await startProxy(bench, 'mitm')
-  const relay = await startProxy(bench, 'relay')
-  const round = async ({ child, port }: RunningProxy): Promise<number> => {
+  const round = async ({ child, port, isMitm }: RunningProxy): Promise<number> => {
     const before = await child.call('cpu', null)
     const count = await load.call('run', { port, perConnection })
     const spent = (await child.call('cpu', null)) - before
     const recorded = await child.call('reset', null)
-    if (child === mitm.child && recorded !== count) throw new Error(`${recorded} of ${count} exchanges were recorded`)
+    if (isMitm && recorded !== count) throw new Error(`${recorded} of ${count} exchanges were recorded`)
     return spent / count
   }
-  await load.call('open', { port: mitm.port, connections })
-  await load.call('open', { port: relay.port, connections })
-  const mitmMicros: number[] = []
-  const relayMicros: number[] = []
+  await load.call('open', { port: one.port, connections })
+  await load.call('open', { port: other.port, connections })
+  const micros: number[] = []
+  const otherMicros: number[] = []
   for (let at = -WARM_UP_ROUNDS; at < rounds; at++) {
     // Who is first alternates too, so that a machine that slows down slows both. One at a time: that is the method.
-    const isMitmFirst = at % 2 === 0
-    const first = await round(isMitmFirst ? mitm : relay)
-    const second = await round(isMitmFirst ? relay : mitm)
+    const isOneFirst = at % 2 === 0
+    const first = await round(isOneFirst ? one : other)
+    const second = await round(isOneFirst ? other : one)
     if (at < 0) continue
-    mitmMicros.push(isMitmFirst ? first : second)
-    relayMicros.push(isMitmFirst ? second : first)
+    micros.push(isOneFirst ? first : second)
+    otherMicros.push(isOneFirst ? second : first)
   }
-  await load.call('close', mitm.port)
-  await load.call('close', relay.port)
-  await Promise.all([mitm.child.stop(), relay.child.stop()])
-  const ratios = mitmMicros.map((micros, at) => micros / (relayMicros[at] ?? Number.NaN))
+  await load.call('close', one.port)
+  await load.call('close', other.port)
+  await Promise.all([one.child.stop(), other.child.stop()])
+  const ratios = micros.map((value, at) => value / (otherMicros[at] ?? Number.NaN))
+  return { ratios, micros, otherMicros }
+}
+
+function cpuDetails({ ratios }: CpuComparison, { amounts: { connections, perConnection, rounds } }: Bench): string {
+  return (
+    `ratios ${quantile(ratios, 0).toFixed(2)} to ${quantile(ratios, 1).toFixed(2)} in ${rounds} rounds of ` +
+    `${connections * perConnection} on ${connections} connections`
+  )
+}
+
+/** CPU per small request, against the relay. */
+export async function cpuPerRequest(bench: Bench): Promise<Result[]> {
+  const compared = await compareCpu(bench, await startProxy(bench, 'mitm'), await startProxy(bench, 'relay'))
+  const { ratios, micros, otherMicros } = compared
   return [
     {
       name: 'CPU per small HTTPS request, mitm : relay',
       value: median(ratios),
       unit: '',
       target: 1.4,
-      details:
-        `mitm ${median(mitmMicros).toFixed(1)} µs, relay ${median(relayMicros).toFixed(1)} µs; ` +
-        `ratios ${quantile(ratios, 0).toFixed(2)} to ${quantile(ratios, 1).toFixed(2)} in ${rounds} rounds of ` +
-        `${connections * perConnection} on ${connections} connections`,
+      details: `mitm ${median(micros).toFixed(1)} µs, relay ${median(otherMicros).toFixed(1)} µs; ${cpuDetails(compared, bench)}`,
+    },
+  ]
+}
+
+/** CPU per small request with rules that do not match, against none. */
+export async function cpuOfRules(bench: Bench): Promise<Result[]> {
+  const ruled = await startProxy(bench, 'mitm')
+  await ruled.child.call('addRules', RULES)
+  const compared = await compareCpu(bench, ruled, await startProxy(bench, 'mitm'))
+  const { ratios, micros, otherMicros } = compared
+  return [
+    {
+      name: `CPU per small request, ${RULES} rules that do not match : none`,
+      value: median(ratios),
+      unit: '',
+      target: 2,
+      details: `with rules ${median(micros).toFixed(1)} µs, without ${median(otherMicros).toFixed(1)} µs; ${cpuDetails(compared, bench)}`,
     },
   ]
 }

@@ -1,16 +1,25 @@
 /** The proxy that is measured, as a process: the mitm, or the bare relay. It measures itself. */
-import { CertificateAuthority, startMitm } from '../src/index.ts'
-import type { TestMitm } from '../src/index.ts'
+import { setTimeout } from 'node:timers/promises'
+
+import { CertificateAuthority, faults, startMitm } from '../src/index.ts'
+import type { Rule, TestMitm } from '../src/index.ts'
 import { answer } from './child.ts'
-import { BULK_HOST } from './messages.ts'
+import { BULK_HOST, SMALL_HOST } from './messages.ts'
 import type { OriginFacts } from './origin.ts'
 import { startRelay } from './relay.ts'
+import { median } from './statistics.ts'
 
 export type ProxyKind = 'mitm' | 'relay'
 
 export type ProxyCalls = {
   /** Starts listening; returns the port. */
   start: { input: { kind: ProxyKind; origin: OriginFacts }; output: number }
+  /** Adds so many rules, none of which means a request of this bench. */
+  addRules: { input: number; output: null }
+  /** Slows everything down from now on; nothing, if nothing is said. */
+  slow: { input: { kbps?: number; latencyMs?: number }; output: null }
+  /** How much later than said the timers of this process run out, in milliseconds: the median. */
+  timerError: { input: number; output: number }
   /** CPU time of this process so far, in microseconds: user and system, all threads. */
   cpu: { input: null; output: number }
   /** Forgets what was recorded; returns how many exchanges that were, and fails if one of them was not recorded whole. */
@@ -25,8 +34,31 @@ export type ProxyCalls = {
 
 const SAMPLE_MS = 2
 let mitm: TestMitm | undefined
+let slowed: Rule | undefined
+/** They are dropped with the records, and added again. */
+let ruleCount = 0
 let memory = { before: 0, peak: 0 }
 let sampler: NodeJS.Timeout | undefined
+
+/** Rules as suites have them: other hosts, other paths of the same host, other methods, fields and bodies. */
+function addRule(at: number): void {
+  switch (at % 5) {
+    case 0:
+      mitm?.get(`https://api${at}.test/price`).json({ at })
+      break
+    case 1:
+      mitm?.post(`https://${SMALL_HOST}/charge/${at}`).respond(503)
+      break
+    case 2:
+      mitm?.get(`https://${SMALL_HOST}/items/${at}/*`).json({ at })
+      break
+    case 3:
+      mitm?.when({ host: SMALL_HOST, headers: { 'x-case': String(at) } }).rewriteResponse({ headers: { 'x-at': 'y' } })
+      break
+    default:
+      mitm?.when({ method: 'POST', url: `**/graphql/${at}`, json: { at } }).json({ at })
+  }
+}
 
 function sample(): void {
   memory.peak = Math.max(memory.peak, process.memoryUsage.rss())
@@ -45,6 +77,28 @@ answer<ProxyCalls>({
     })
     return mitm.port
   },
+  addRules: (count) => {
+    ruleCount = count
+    for (let at = 0; at < count; at++) addRule(at)
+    return null
+  },
+  slow: ({ kbps, latencyMs }) => {
+    slowed?.remove()
+    slowed = undefined
+    if (kbps !== undefined) slowed = mitm?.when('**').fault(faults.bandwidth({ kbps }))
+    if (latencyMs !== undefined) slowed = mitm?.when('**').fault(faults.latency({ ms: latencyMs }))
+    return null
+  },
+  timerError: async (ms) => {
+    const errors: number[] = []
+    for (let at = 0; at < 20; at++) {
+      const startedMs = performance.now()
+      // One after the other, as they are waited for in traffic.
+      await setTimeout(ms)
+      errors.push(performance.now() - startedMs - ms)
+    }
+    return median(errors)
+  },
   cpu: () => {
     const { user, system } = process.cpuUsage()
     return user + system
@@ -57,6 +111,7 @@ answer<ProxyCalls>({
     if (broken) throw new Error(`Not recorded whole: ${broken} (${broken.endReason})`)
     if (errors[0]) throw errors[0]
     mitm.reset()
+    for (let at = 0; at < ruleCount; at++) addRule(at)
     return exchanges.length
   },
   watchMemory: () => {
