@@ -1,7 +1,7 @@
 import type { Fault, FaultPart } from '../fault.ts'
 import type { RewrittenResponse } from '../middleware.ts'
 import { checkOptions, invalidFault, oneOf, optional, wholeNumber } from './check.ts'
-import { appendLines, editText, removeFields, valueOf } from './head-edit.ts'
+import { editText, insertLines, removeFields, valueOf } from './head-edit.ts'
 
 /** What is wrong with the length of a response. See {@link contentLength}. */
 export type ContentLengthFlaw =
@@ -72,13 +72,13 @@ export function contentLength(flaw: ContentLengthFlaw, options: ContentLengthOpt
   }
 }
 
-/** The fields stand at the end, wherever there was one. */
+/** The fields stand first, wherever there was one. */
 function withLengths(head: string, valuesFor: (length: number, by: number) => readonly string[], by: number): string {
   const length = Number(valueOf(head, 'content-length') ?? 0)
   const lines = valuesFor(length, by)
     .map((value) => `content-length: ${value}\r\n`)
     .join('')
-  return appendLines(removeFields(head, 'content-length'), lines)
+  return insertLines(removeFields(head, 'content-length'), lines)
 }
 
 function asItIs(message: RewrittenResponse): RewrittenResponse {

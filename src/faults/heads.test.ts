@@ -83,13 +83,13 @@ describe('contentLength', () => {
   test.each(lengths)('%s by %s says %j', (flaw, by, values, closes) => {
     const fault = contentLength(flaw, { by })
     const lines = values.map((value) => `content-length: ${value}\r\n`).join('')
-    expect(edit(fault)).toBe(`HTTP/1.1 200 OK\r\nServer: x\r\n${lines}\r\n`)
+    expect(edit(fault)).toBe(`HTTP/1.1 200 OK\r\n${lines}Server: x\r\n\r\n`)
     expect(headPart(fault).closes).toBe(closes)
   })
 
   test('takes out every field that was there, with its folded lines', () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\nA: b\r\nContent-Length :\r\n 5\r\n\r\n'
-    expect(edit(contentLength('tooLarge'), head)).toBe('HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 6\r\n\r\n')
+    expect(edit(contentLength('tooLarge'), head)).toBe('HTTP/1.1 200 OK\r\ncontent-length: 6\r\nA: b\r\n\r\n')
   })
 
   test('gives one to a head without any', () => {
