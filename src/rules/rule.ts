@@ -301,7 +301,7 @@ export class Rule extends RuleActs implements Disposable {
     const wasSpent = this.#limits.isSpent
     const admission = this.#limits.admit()
     if (!admission) return undefined
-    if (this.#limits.isSpent !== wasSpent) this.#changed()
+    if (this.#limits.isSpent !== wasSpent || this.#steps.length > 0) this.#changed()
     if (admission.kind === 'skip') {
       undo?.push(() => this.takeBack(admission))
       if (of instanceof Exchange) this.#skips.set(of, admission.why)
