@@ -34,10 +34,11 @@ class AbortableIterator<T> implements AsyncIterator<T> {
     }
     return new Promise((resolve, reject) => {
       this.#reject = reject
-      this.#iterator.next().then((result) => {
+      const settle = (result: IteratorResult<T>): void => {
         if (result.done) this.#over()
         resolve(result)
-      }, reject)
+      }
+      this.#iterator.next().then(settle, reject)
     })
   }
 

@@ -35,8 +35,8 @@ async function* decodeOne(
   if (first.done) return
   const engine = engineFor(coding, first.value)
   const source = Readable.from(rest(first.value, iterator))
-  let failure: unknown
-  source.on('error', (error) => {
+  let failure: Error | undefined
+  source.on('error', (error: Error) => {
     failure = error
     engine.destroy(error)
   })

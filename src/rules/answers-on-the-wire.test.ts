@@ -29,7 +29,7 @@ describe('a stream as body', () => {
   it.each([
     ['an asynchronous generator', () => pieces('one ', Buffer.from('two'))],
     ['a readable of Node', () => Readable.from([Buffer.from('one '), Buffer.from('two')])],
-    ['a web stream', () => ReadableStream.from(pieces('one ', 'two')) as ReadableStream<string | Uint8Array>],
+    ['a web stream', () => ReadableStream.from<string | Uint8Array>(pieces('one ', 'two'))],
   ])('leaves in chunks, and the connection goes on: %s', async (_, make) => {
     await using mitm = await startMitm()
     mitm.get('**/stream').respond(200, make(), { 'x-a': '1' })

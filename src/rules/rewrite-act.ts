@@ -140,7 +140,7 @@ function computedRewrite<Message, Change>(
             throw how.blame(error)
           }
         },
-        how.blame,
+        (cause) => how.blame(cause),
       ),
   }
 }

@@ -25,7 +25,7 @@ const incomplete = -1
 const malformed = -2
 const carriageReturn = 0x0d
 const lineFeed = 0x0a
-const lineEnd = Buffer.from('\r\n')
+const crlf = Buffer.from('\r\n')
 
 /**
  * Scans chunked bodies, however they are cut, one after the other: at a last chunk it is as new.
@@ -75,7 +75,7 @@ export class ChunkScanner {
 
 /** One chunk of a body. @param content - Not empty: that would be the end. */
 export function writeChunk(content: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${content.length.toString(16)}\r\n`), content, lineEnd])
+  return Buffer.concat([Buffer.from(`${content.length.toString(16)}\r\n`), content, crlf])
 }
 
 /** The end of a chunked body, with the fields behind it. */

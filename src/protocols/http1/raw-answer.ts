@@ -10,11 +10,12 @@ import type { Transfer } from './transfer.ts'
 export async function answerRaw(
   session: Session,
   transfer: Transfer,
-  { octets: make, end }: Extract<Answer, { kind: 'raw' }>,
+  how: Extract<Answer, { kind: 'raw' }>,
 ): Promise<void> {
   const { exchange } = transfer
   const { connection } = session
-  const octets = make(exchange)
+  const { end } = how
+  const octets = how.octets(exchange)
   const isWhole = record(session, transfer, octets)
   await session.sendToClient(transfer, octets)
   session.flush()

@@ -81,22 +81,18 @@ export interface BodyTarget {
 }
 
 /** Sends a body piece by piece. @throws what the source failed with, or a MitmError when it is not as long as was said */
-export async function sendBody(
-  octets: AsyncIterable<Uint8Array>,
-  framing: Framing,
-  { send, note, trailers }: BodyTarget,
-): Promise<void> {
+export async function sendBody(octets: AsyncIterable<Uint8Array>, framing: Framing, target: BodyTarget): Promise<void> {
   let size = 0
   for await (const piece of octets) {
     if (piece.length === 0) continue
     const content = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
     size += content.length
     if (framing.kind === 'length' && size > framing.length) throw wrongLength(framing.length, `${size} or more`)
-    note(content)
-    await send(framing.kind === 'chunked' ? writeChunk(content) : content)
+    target.note(content)
+    await target.send(framing.kind === 'chunked' ? writeChunk(content) : content)
   }
   if (framing.kind === 'length' && size < framing.length) throw wrongLength(framing.length, `${size}`)
-  if (framing.kind === 'chunked') await send(lastChunk(trailers()))
+  if (framing.kind === 'chunked') await target.send(lastChunk(target.trailers()))
 }
 
 /** Sends octets of a message at once, and waits until there is room for more. */
@@ -151,7 +147,7 @@ async function* through(
   rewrite: StreamRewrite,
   stream: TransformStream<Uint8Array, Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let failure: unknown
+  let failure: Error | undefined
   const source = webStream(octets, (error) => {
     failure = error
   })
@@ -165,7 +161,7 @@ async function* through(
 }
 
 /** A web stream of something that can be iterated, read no faster than it is asked for. */
-function webStream(octets: AsyncIterable<Uint8Array>, failed: (error: unknown) => void): ReadableStream<Uint8Array> {
+function webStream(octets: AsyncIterable<Uint8Array>, failed: (error: Error) => void): ReadableStream<Uint8Array> {
   const iterator = octets[Symbol.asyncIterator]()
   const source = {
     async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
@@ -174,7 +170,7 @@ function webStream(octets: AsyncIterable<Uint8Array>, failed: (error: unknown) =
         if (done) controller.close()
         else controller.enqueue(value)
       } catch (error) {
-        failed(error)
+        failed(error instanceof Error ? error : new Error(errorText(error), { cause: error }))
         controller.error(error)
       }
     },
