@@ -51,6 +51,8 @@ async function* decodeOne(
     throw new MitmError('MITM_BODY_UNDECODABLE', text, { cause: error })
   } finally {
     source.destroy()
+    // One that breaks off itself has let go of its source already.
+    await iterator.return?.()
   }
 }
 

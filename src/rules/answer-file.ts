@@ -42,8 +42,7 @@ export function typeOfFile(path: string | URL): string {
   return type.startsWith('text/') ? `${type}; charset=utf-8` : type
 }
 
-/** A path in words. */
-export function pathText(path: string | URL): string {
+function pathText(path: string | URL): string {
   return typeof path === 'string' ? path : fileURLToPath(path)
 }
 

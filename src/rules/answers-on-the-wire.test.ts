@@ -247,6 +247,44 @@ describe('a stream as body', () => {
   })
 })
 
+describe('an answer that streams, among others', () => {
+  it('leaves in its turn where requests are pipelined', async () => {
+    await using origin = await httpServer()
+    await using mitm = await startMitm({ hosts: { 'a.test': origin.authority } })
+    const more = gate()
+    mitm.get('**/stream').respond(async () => {
+      await more.opened
+      return { body: pieces('streamed') }
+    })
+    mitm.get('**/mock').respond(200, 'mock')
+    const client = await tunnelTo(mitm, 'a.test:80')
+    client.write(ask('/first') + ask('/stream') + ask('/mock') + ask('/last'))
+    expect(String((await takeResponse(client)).body)).toBe('GET /first')
+    more.open()
+    const bodies: string[] = []
+    for (let count = 0; count < 3; count++) bodies.push(String((await takeResponse(client)).body))
+    expect(bodies).toEqual(['streamed', 'mock', 'GET /last'])
+  })
+
+  it('lets a client send its body that waits for permission', async () => {
+    await using mitm = await startMitm()
+    mitm.post('**').respond(({ request }) => ({ body: pieces('got ', request.text()) }))
+    const client = await tunnelTo(mitm, 'a.test:80')
+    client.write(ask('/', 'POST', 'Expect: 100-continue\r\nContent-Length: 4\r\n\r\n'))
+    expect(await client.until('\r\n\r\n')).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+    client.write('body')
+    expect(String((await takeResponse(client)).body)).toBe('got body')
+  })
+
+  it('of a text is sent whole to a client that half-closes', async () => {
+    await using mitm = await startMitm()
+    mitm.get('**').respond(200, 'x'.repeat(100_000))
+    const client = await tunnelTo(mitm, 'a.test:80')
+    client.end(ask('/'))
+    expect((await takeResponse(client)).body).toHaveLength(100_000)
+  })
+})
+
 describe('a file as body', () => {
   it('is read anew each time, with its type and length', async () => {
     await using mitm = await startMitm()
