@@ -2,6 +2,7 @@ import { brotliCompressSync, constants, createGzip, deflateRawSync, deflateSync,
 
 import { describe, expect, it } from 'vitest'
 
+import { faults } from '../index.ts'
 import type { Answer } from '../middleware.ts'
 import { startMitm } from '../test-mitm.ts'
 import { takeResponse, tunnelTo } from '../testing/clients.ts'
@@ -358,6 +359,62 @@ describe('forwardTo()', () => {
     const client = await tunnelTo(mitm, 'a.test:80')
     expect(String((await exchange(client, '/x?y=1')).body)).toBe(`/x?y=1 ${origin.authority}`)
     expect(String((await exchange(client, '/kept?y=1')).body)).toBe('/kept?y=1 a.test')
+    expect(mitm.errors).toEqual([])
+  })
+})
+
+describe('streams together with faults', () => {
+  it('a reset breaks a streamed answer off, and closes what it came from', async () => {
+    await using mitm = await startMitm()
+    const closed = gate()
+    async function* ticks(): AsyncGenerator<string, void, undefined> {
+      try {
+        for (;;) {
+          yield 'tick '
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      } finally {
+        closed.open()
+      }
+    }
+    mitm
+      .get('**')
+      .respond(200, ticks())
+      .fault(faults.resetPeer({ afterBytes: 50 }))
+    const client = await tunnelTo(mitm, 'a.test:80')
+    client.write(ask('/'))
+    expect(await client.ended).toBe('reset')
+    await closed.opened
+    expect(mitm.exchanges[0]?.endReason).toBe('fault')
+    expect(mitm.errors).toEqual([])
+  })
+
+  it('latency delays events and loses none, and the connection goes on', async () => {
+    await using mitm = await startMitm()
+    mitm
+      .get('**')
+      .sse(['a', 'b'])
+      .fault(faults.latency({ ms: 40 }))
+    const client = await tunnelTo(mitm, 'a.test:80')
+    for (let count = 0; count < 2; count++) {
+      const before = performance.now()
+      expect(String((await exchange(client, '/')).body)).toBe('data: a\n\ndata: b\n\n')
+      expect(performance.now() - before).toBeGreaterThan(38)
+    }
+  })
+
+  it('a limit counts what has been transformed', async () => {
+    await using origin = await httpServer((_, response) => response.end('x'.repeat(100_000)))
+    await using mitm = await startMitm({ hosts: { 'a.test': origin.authority } })
+    mitm
+      .get('**')
+      .transformResponse(upperCase)
+      .fault(faults.limitData({ bytes: 5000 }))
+    const client = await tunnelTo(mitm, 'a.test:80')
+    client.write(ask('/'))
+    const text = await client.rest()
+    expect(text.slice(text.indexOf('\r\n\r\n') + 4)).toMatch(/^[0-9a-f]+\r\nX+$/)
+    await expect.poll(() => mitm.exchanges[0]?.endReason).toBe('fault')
     expect(mitm.errors).toEqual([])
   })
 })
