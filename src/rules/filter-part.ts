@@ -38,6 +38,10 @@ export interface FilterPart {
   readonly isForConnections?: boolean
   /** Whether its forecast decides for a destination alone, without a connection. @defaultValue false */
   readonly isForDestinations?: boolean
+  /** Whether method and URL are all that it looks at, and it always says the same of them. @defaultValue false */
+  readonly isPure?: boolean
+  /** A header field, in lower case, without which it cannot match. */
+  readonly demandsField?: string
   /** Whether it matches every request there is. @defaultValue false */
   readonly isForAll?: boolean
 }
@@ -95,10 +99,12 @@ export function valuePart(
 export function namedPart(
   key: string,
   stage: 'head' | 'body',
-  { text, misses }: NamedValuesTest,
+  { text, misses, matches }: NamedValuesTest,
   read: (exchange: Exchange) => NamedValues,
 ): FilterPart {
-  return { ...readingPart(key, `with ${key} ${text}`, (exchange) => misses(read(exchange))), stage }
+  const part = { ...readingPart(key, `with ${key} ${text}`, (exchange) => misses(read(exchange))), stage }
+  // What is in the head can always be read, and need not be put into words.
+  return stage === 'head' ? { ...part, matches: (exchange) => matches(read(exchange)) } : part
 }
 
 /** A part about the body, or about anything else that may turn out to be {@link Unreadable}. */

@@ -1,4 +1,6 @@
 /** What each key of a filter asks. */
+import { types } from 'node:util'
+
 import { compileBody, compileForm, compileJson } from './filter-body.ts'
 import { compileGraphql } from './filter-graphql.ts'
 import {
@@ -14,6 +16,7 @@ import { compileFault, compileStatus } from './filter-outcome.ts'
 import { namedPart } from './filter-part.ts'
 import type { FilterPart } from './filter-part.ts'
 import { compileNamedValues, namedCookies, namedHeaders, namedParameters } from './named-values.ts'
+import { isAsymmetricMatcher } from './predicate.ts'
 import { locate } from './request-location.ts'
 
 /** The keys of a filter that are about one thing each, the cheapest to ask first. `not` is about other filters. */
@@ -50,10 +53,7 @@ const COMPILERS: { readonly [Key in PartKey]: (value: unknown) => FilterPart } =
     namedPart('query', 'head', compileNamedValues('query', value, { hasText: true }), ({ request }) =>
       namedParameters(locate(request.url).search.slice(1)),
     ),
-  headers: (value) =>
-    namedPart('headers', 'head', compileNamedValues('headers', value, { isHeaders: true }), ({ request }) =>
-      namedHeaders(request),
-    ),
+  headers: compileHeaders,
   cookies: (value) =>
     namedPart('cookies', 'head', compileNamedValues('cookies', value, {}), ({ request }) => namedCookies(request)),
   body: compileBody,
@@ -71,5 +71,20 @@ const COMPILERS: { readonly [Key in PartKey]: (value: unknown) => FilterPart } =
  * @throws {@link MitmError} `MITM_INVALID_FILTER` when the value cannot be.
  */
 export function compilePart(key: PartKey, value: unknown): FilterPart {
-  return COMPILERS[key](value)
+  const part = COMPILERS[key](value)
+  const isPure = PURE_KEYS.has(key) && (typeof value === 'string' || types.isRegExp(value))
+  return isPure ? { ...part, isPure } : part
 }
+
+function compileHeaders(value: unknown): FilterPart {
+  const test = compileNamedValues('headers', value, { isHeaders: true })
+  const part = namedPart('headers', 'head', test, ({ request }) => namedHeaders(request))
+  if (typeof value !== 'object' || value === null || isAsymmetricMatcher(value)) return part
+  const [demanded] = Object.entries(value).flatMap(([name, wanted]) =>
+    wanted === undefined ? [] : [name.toLowerCase()],
+  )
+  return demanded === undefined ? part : { ...part, demandsField: demanded }
+}
+
+/** The keys whose parts look at nothing but method and URL. */
+const PURE_KEYS: ReadonlySet<PartKey> = new Set<PartKey>(['method', 'host', 'url', 'path', 'query'])

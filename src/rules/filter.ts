@@ -120,6 +120,8 @@ export interface CompiledFilter {
   readonly unknownBeforeRequest: readonly string[]
   /** Whether it means every request there is, and so none in particular: `**`, `{}`. */
   readonly isForAll: boolean
+  /** A header field, in lower case, without which no request can match; undefined when there is none. */
+  readonly demandedField: string | undefined
   /** Why each part that does not match does not: `method is GET, expected POST`. Empty when all match. */
   misses(exchange: Exchange, onThrow?: OnThrow): readonly string[]
   /** The same for those parts that only need the head of the request. */
@@ -128,6 +130,10 @@ export interface CompiledFilter {
   restMisses(exchange: Exchange, onThrow?: OnThrow): readonly string[]
   /** Whether the head leaves it open that all of it matches; cheap. */
   headMatches(exchange: Exchange, onThrow?: OnThrow): boolean
+  /** Whether method and URL leave it open that all of it matches. The answer is always the same for the same two. */
+  addressMatches(exchange: Exchange): boolean
+  /** As `headMatches`, for an exchange of which `addressMatches` is known. */
+  restOfHeadMatches(exchange: Exchange, onThrow?: OnThrow): boolean
   /** Whether the body of this exchange must have come before the rest can be asked. For one whose head matches. */
   needsBodyOf(exchange: Exchange, onThrow?: OnThrow): boolean
   /** Whether the parts that need the body or the response match. */
@@ -161,6 +167,11 @@ export function compileFilter(filter: ExchangeFilter): CompiledFilter {
   const parts = partsOf(filter)
   const head = parts.filter(({ stage }) => stage === 'head')
   const rest = parts.filter(({ stage }) => stage !== 'head')
+  const pure = parts.filter(({ isPure }) => isPure)
+  const impure = head.filter(({ isPure }) => !isPure)
+  const headPasses = (some: readonly FilterPart[], exchange: Exchange, onThrow: OnThrow | undefined): boolean =>
+    allPass(some, exchange, onThrow, matchesPart) &&
+    (rest.length === 0 || allPass(rest, exchange, onThrow, isOpenToPart))
   const keysOf = (some: readonly FilterPart[]): readonly string[] => some.map(({ key }) => key)
   const unknownBeforeRequest = keysOf(parts.filter((part) => !part.isForConnections))
   return {
@@ -169,13 +180,14 @@ export function compileFilter(filter: ExchangeFilter): CompiledFilter {
     needsResponse: parts.some(({ stage }) => stage === 'response'),
     responseKeys: keysOf(parts.filter(({ stage }) => stage === 'response')),
     unknownBeforeRequest,
+    demandedField: parts.find(({ demandsField }) => demandsField !== undefined)?.demandsField,
     isForAll: parts.every((part) => part.isForAll),
     misses: (exchange, onThrow) => missesOf(parts, exchange, onThrow),
     headMisses: (exchange, onThrow) => missesOf(head, exchange, onThrow),
     restMisses: (exchange, onThrow) => missesOf(rest, exchange, onThrow),
-    headMatches: (exchange, onThrow) =>
-      allPass(head, exchange, onThrow, (part) => part.matches(exchange)) &&
-      allPass(rest, exchange, onThrow, (part) => part.headRefuses?.(exchange) !== true),
+    headMatches: (exchange, onThrow) => headPasses(head, exchange, onThrow),
+    restOfHeadMatches: (exchange, onThrow) => headPasses(impure, exchange, onThrow),
+    addressMatches: (exchange) => pure.every((part) => part.matches(exchange)),
     needsBodyOf: (exchange, onThrow) =>
       !allPass(rest, exchange, onThrow, (part) => part.stage !== 'body' || !needsBody(part, exchange)),
     restMatches: (exchange, onThrow) => allPass(rest, exchange, onThrow, (part) => part.matches(exchange)),
@@ -242,15 +254,23 @@ function functionPart(predicate: (exchange: Exchange) => boolean): FilterPart {
   }
 }
 
+function matchesPart(part: FilterPart, exchange: Exchange): boolean {
+  return part.matches(exchange)
+}
+
+function isOpenToPart(part: FilterPart, exchange: Exchange): boolean {
+  return part.headRefuses?.(exchange) !== true
+}
+
 function allPass(
   parts: readonly FilterPart[],
   exchange: Exchange,
   onThrow: OnThrow | undefined,
-  passes: (part: FilterPart) => boolean,
+  passes: (part: FilterPart, exchange: Exchange) => boolean,
 ): boolean {
   for (const part of parts) {
     try {
-      if (!passes(part)) return false
+      if (!passes(part, exchange)) return false
     } catch (error) {
       onThrow?.(error, exchange)
       return false

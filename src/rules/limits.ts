@@ -59,12 +59,13 @@ export class Limits {
 
   /** Whether the rule will never be applied again, unless a use is taken back. */
   get isSpent(): boolean {
-    return this.#calls >= (this.#times ?? Number.POSITIVE_INFINITY) || this.#age >= this.#endMs
+    if (this.#times !== undefined && this.#calls >= this.#times) return true
+    return this.#during !== undefined && this.#age >= this.#endMs
   }
 
   /** Whether the rule may be applied now. */
   get isOpen(): boolean {
-    return !this.isSpent && this.#age >= (this.#during?.afterMs ?? 0)
+    return !this.isSpent && (this.#during === undefined || this.#age >= this.#during.afterMs)
   }
 
   /** Whether the number of uses has been set. */

@@ -21,6 +21,8 @@ export interface NamedValuesTest {
   readonly text: string
   /** @throws What the user's predicate throws. */
   readonly misses: (actual: NamedValues) => readonly string[]
+  /** Whether there are none; cheaper. @throws as `misses` */
+  readonly matches: (actual: NamedValues) => boolean
 }
 
 /** The values of `a=1&b=2`. */
@@ -94,15 +96,18 @@ export function compileNamedValues(
   { hasText = false, isHeaders = false }: { hasText?: boolean; isHeaders?: boolean },
 ): NamedValuesTest {
   if (typeof value === 'function' || isAsymmetricMatcher(value)) {
+    const differencesOf = (actual: NamedValues): readonly string[] => differences(actual.toRecord(), value)
     return {
       text: show(value),
-      misses: (actual) => differences(actual.toRecord(), value).map((difference) => `${key} ${difference}`),
+      misses: (actual) => differencesOf(actual).map((difference) => `${key} ${difference}`),
+      matches: (actual) => differencesOf(actual).length === 0,
     }
   }
   if (hasText && types.isRegExp(value)) {
     return {
       text: String(value),
       misses: ({ text }) => (testRegExp(value, text) ? [] : [`${key} is ${show(text)}, expected ${value}`]),
+      matches: ({ text }) => testRegExp(value, text),
     }
   }
   const expected = hasText && typeof value === 'string' ? namedParameters(value.replace(/^\?/, '')).toRecord() : value
@@ -124,6 +129,7 @@ export function compileNamedValues(
         const found = values === undefined ? 'absent' : show(values.length === 1 ? values[0] : values)
         return [`${key} at ${name} is ${found}, expected ${wanted === undefined ? 'none' : show(wanted)}`]
       }),
+    matches: (actual) => entries.every(([name, wanted]) => hasWanted(actual.get(name), wanted, isHeaders)),
   }
 }
 

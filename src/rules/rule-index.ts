@@ -1,4 +1,6 @@
 /** Finds the rules that could mean a request, without asking each of a thousand. */
+import type { HttpRequest } from '../exchange.ts'
+import { Lru } from '../internal/lru.ts'
 import type { ExchangeFilter } from './filter.ts'
 import { locate } from './request-location.ts'
 import type { RequestLocation } from './request-location.ts'
@@ -41,6 +43,24 @@ interface Placed<Item> {
   readonly item: Item
 }
 
+/** What is known of the items that could mean an address. */
+interface Candidates<Item> {
+  readonly plain: readonly Placed<Item>[]
+  /** Those that demand a header field. */
+  readonly byField: ReadonlyMap<string, readonly Placed<Item>[]>
+}
+
+/** What an index asks of items. */
+interface Asked<Item> {
+  /** Whether method and URL leave it open that the item means them. */
+  means(item: Item): boolean
+  /** The header field that it demands, if any. */
+  fieldOf(item: Item): string | undefined
+}
+
+/** Most addresses of which is known which items could mean them. */
+const MAX_ADDRESSES = 500
+
 /** A list of items, by what their filters demand. It never changes. */
 export class RuleIndex<Item> {
   readonly #byKey: { readonly [By in IndexKey['by']]: Map<string, Placed<Item>[]> } = {
@@ -50,6 +70,7 @@ export class RuleIndex<Item> {
     host: new Map(),
   }
   readonly #others: Placed<Item>[] = []
+  readonly #known = new Lru<string, Candidates<Item>>(MAX_ADDRESSES)
 
   /** @param keyOf - What the filter of an item demands; undefined: it is always a candidate. */
   constructor(items: readonly Item[], keyOf: (item: Item) => IndexKey | undefined) {
@@ -67,8 +88,39 @@ export class RuleIndex<Item> {
     return bucket
   }
 
+  /**
+   * As {@link RuleIndex.candidates}, and without those that method and URL tell not to be meant, which is found out once
+   * for each; and without those that demand a header field which is not there.
+   */
+  candidatesFor(request: Pick<HttpRequest, 'method' | 'url' | 'headers'>, of: Asked<Item>): readonly Item[] {
+    const { method, url } = request
+    const address = `${method} ${url}`
+    let known = this.#known.get(address)
+    if (!known) this.#known.set(address, (known = this.#meant(url, of)))
+    const { plain, byField } = known
+    let found = plain
+    for (const [field, placed] of byField) if (request.headers[field] !== undefined) found = [...found, ...placed]
+    return (found === plain ? plain : found.toSorted(byPlace)).map(itemOf)
+  }
+
+  #meant(url: string, { means, fieldOf }: Asked<Item>): Candidates<Item> {
+    const plain: Placed<Item>[] = []
+    const byField = new Map<string, Placed<Item>[]>()
+    for (const placed of this.#placed(locate(url))) {
+      if (!means(placed.item)) continue
+      const field = fieldOf(placed.item)
+      if (field === undefined) plain.push(placed)
+      else byField.set(field, [...(byField.get(field) ?? []), placed])
+    }
+    return { plain, byField }
+  }
+
   /** Those that could mean a request to this place, in their order. */
   candidates(location: RequestLocation): readonly Item[] {
+    return this.#placed(location).map(itemOf)
+  }
+
+  #placed(location: RequestLocation): readonly Placed<Item>[] {
     const { href, path, pathAndQuery, host } = this.#byKey
     const found = [
       href.get(location.href),
@@ -77,7 +129,14 @@ export class RuleIndex<Item> {
       host.get(location.host),
       this.#others,
     ].filter((bucket): bucket is Placed<Item>[] => bucket !== undefined && bucket.length > 0)
-    const placed = found.length > 1 ? found.flat().toSorted((one, other) => one.place - other.place) : (found[0] ?? [])
-    return placed.map(({ item }) => item)
+    return found.length > 1 ? found.flat().toSorted(byPlace) : (found[0] ?? [])
   }
+}
+
+function byPlace(one: Placed<unknown>, other: Placed<unknown>): number {
+  return one.place - other.place
+}
+
+function itemOf<Item>({ item }: Placed<Item>): Item {
+  return item
 }

@@ -43,6 +43,7 @@ interface Attempt {
   readonly candidates: readonly Rule[]
   /** All rules there were when it came. */
   readonly rules: readonly Rule[]
+  readonly isPreflight: boolean
   /** Whether no rule was asked yet if the server can be reached. */
   readonly isUndialled: boolean
   readonly uses: RuleUse[]
@@ -211,10 +212,25 @@ export class RuleList implements Middleware {
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
     if (this.#rules.length === 0 && !this.#unmatched) return undefined
     this.#index ??= new RuleIndex(this.#rules, (rule) => this.#keys.get(rule))
-    const candidates = this.#index.candidates(locate(exchange.request.url))
+    // A preflight is for a request of another method.
+    const isForOther = isPreflight(exchange)
+    const candidates = isForOther
+      ? this.#index.candidates(locate(exchange.request.url))
+      : this.#index.candidatesFor(exchange.request, {
+          means: ({ filter }) => filter.addressMatches(exchange),
+          fieldOf: ({ filter }) => filter.demandedField,
+        })
     if (candidates.length === 0 && !this.#unmatched) return undefined
     const isUndialled = !this.#connections.isDialled(exchange.connection)
-    return this.#tryFrom(0, { exchange, candidates, rules: this.#rules, isUndialled, uses: [], undo: [] })
+    return this.#tryFrom(0, {
+      exchange,
+      candidates,
+      rules: this.#rules,
+      isPreflight: isForOther,
+      isUndialled,
+      uses: [],
+      undo: [],
+    })
   }
 
   /** An exchange is over. */
@@ -229,13 +245,13 @@ export class RuleList implements Middleware {
   }
 
   #tryFrom(first: number, attempt: Attempt): MaybePromise<Intervention | undefined> {
-    const { exchange, candidates, isUndialled } = attempt
+    const { exchange, candidates, isUndialled, isPreflight: isForOther } = attempt
     for (let at = first; at < candidates.length; at++) {
       const rule = candidates[at]
       if (!rule?.isLive) continue
-      const preflight = this.#preflight(rule, exchange)
+      const preflight = isForOther ? this.#preflight(rule, exchange) : undefined
       if (preflight) return preflight
-      if (!rule.concernsExchanges(isUndialled) || !rule.headMatches(exchange)) continue
+      if (!rule.concernsExchanges(isUndialled) || !rule.headMatches(exchange, !isForOther)) continue
       if (rule.filter.needsBodyOf(exchange)) return this.#tryWithBody(at, attempt)
       if (rule.restMatches(exchange) && this.#apply(rule, attempt)) return this.#conclude(attempt)
     }
@@ -290,7 +306,7 @@ export class RuleList implements Middleware {
 
   /** What a rule says to the question that a browser asks before a request that the rule would answer. */
   #preflight(rule: Rule, exchange: Exchange): Intervention | undefined {
-    if (!rule.decides || !isPreflight(exchange)) return undefined
+    if (!rule.decides) return undefined
     if (!rule.filter.matchesPreflight(exchange, preflightMethod(exchange))) return undefined
     const answer = preflightAnswer(exchange, rule.corsSetting)
     if (!answer) return undefined

@@ -265,9 +265,12 @@ export class Rule extends RuleActs implements Disposable {
     return `when ${this.filter.text}: ${acts.join(', ') || 'does nothing yet'}${this.#limits.text()}`
   }
 
-  /** @internal Whether the head of the request is what the filter means. */
-  headMatches(exchange: Exchange): boolean {
-    return this.filter.headMatches(exchange, this.#onThrow)
+  /** @internal Whether the head of the request is what the filter means. @param isAddressKnown - Whether its URL is. */
+  headMatches(exchange: Exchange, isAddressKnown = false): boolean {
+    const { filter } = this
+    return isAddressKnown
+      ? filter.restOfHeadMatches(exchange, this.#onThrow)
+      : filter.headMatches(exchange, this.#onThrow)
   }
 
   /** @internal Whether the rest of it is, once the body has come. What is not is noted. */
