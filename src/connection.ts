@@ -2,7 +2,7 @@
 import { MitmError } from './errors.ts'
 import type { Side } from './errors.ts'
 import type { Exchange } from './exchange.ts'
-import type { Fault, FaultRecord } from './fault.ts'
+import type { Fault, FaultFeed, FaultRecord } from './fault.ts'
 import { Host } from './host.ts'
 import type { IdleTimer } from './internal/idle-timer.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
@@ -73,16 +73,23 @@ export interface ConnectionFlow {
   reset(side: Side): void
   /** Does to the other side what happened to this one; tells whether the connection is over by that. */
   passEnd(side: Side, end: StreamEnd): boolean
-  /**
-   * Says what to do when connections are to be made anew (the rules for them have changed): one without anything under way
-   * ends then, another one behind that.
-   */
-  onDrain(drain: () => void): void
+  /** Says what to do when something changes that a connection must know of while it lasts. */
+  listen(listener: FlowListener): void
+  /** What goes wrong with an exchange that is under way, and with which nothing goes wrong yet; undefined: nothing. */
+  lateFaults(exchange: Exchange): FaultFeed | undefined
   /** Watches for the time in which nothing passes. */
   watchIdle(onIdle: (error: MitmError) => void): IdleTimer
   unwrap(data: Buffer): Promise<void>
   relay(first?: Buffer): Promise<void>
   report(error: MitmError): void
+}
+
+/** What a protocol does while a connection lasts. */
+export interface FlowListener {
+  /** Connections are to be made anew: one without anything under way ends now, another one behind that. */
+  drain?(): void
+  /** Rules have faults that they had not: some may be for what is under way. */
+  faultsAdded?(): void
 }
 
 /** How a stream ended: by the other side's FIN, by an error (a reset), or closed from this side. */

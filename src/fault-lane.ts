@@ -50,12 +50,16 @@ export class FaultLane {
   /**
    * @param side - Towards whom.
    * @param isHttp - Whether what passes begins with a head, which cuts do not count unless they say so.
+   * @param passedBytes - Octets behind the head that have passed already; undefined when nothing has.
    */
-  constructor(side: Side, feed: FaultFeed, target: LaneTarget, isHttp: boolean) {
+  constructor(side: Side, feed: FaultFeed, target: LaneTarget, isHttp: boolean, passedBytes?: number) {
     this.#side = side
     this.#feed = feed
     this.#target = target
     this.#head = isHttp ? new HeadCounter() : undefined
+    if (passedBytes === undefined) return
+    this.#total = passedBytes + (isHttp ? 1 : 0)
+    this.#head?.skip(passedBytes)
   }
 
   /** Whether a fault stops it at the moment. */
@@ -248,6 +252,12 @@ class HeadCounter {
   text = ''
   /** Whether the line that is being read is empty so far. */
   #isLineEmpty = false
+
+  /** The head has passed, and so many octets behind it. */
+  skip(bodyBytes: number): void {
+    this.isOver = true
+    this.bodyBytes = bodyBytes
+  }
 
   /** How many of these octets are of one kind: of a head, or of the body. */
   ownLength(octets: Buffer): number {

@@ -6,6 +6,7 @@ export type {
   ConnectionFlow,
   ConnectionSettings,
   ExchangeMoment,
+  FlowListener,
   StreamEnd,
   TlsFacts,
 } from './connection.ts'

@@ -81,6 +81,12 @@ export interface Middleware {
    */
   intercept?(exchange: Exchange): MaybePromise<Intervention | undefined>
 
+  /**
+   * Called for each exchange that is under way and with which nothing goes wrong yet, when faults have been added. What is
+   * returned goes wrong with the rest of it.
+   */
+  lateFaults?(exchange: Exchange): FaultFeed | undefined
+
   /** A request head has come. */
   requestStarted?(exchange: Exchange): void
   /** The request is complete, with its body and trailers. */
@@ -99,6 +105,8 @@ export interface ConnectionMoment {
    */
   readonly stage: 'tunnel' | 'tls' | 'relay'
   readonly destination: Destination
+  /** For `relay`: whether octets have passed already. @defaultValue false */
+  readonly isUnderWay?: boolean
 }
 
 /** What is done to a connection. */

@@ -150,7 +150,12 @@ export class Mitm implements AsyncDisposable {
    * @param filter - Which connections. @defaultValue all
    */
   drain(filter: (connection: Connection) => boolean = () => true): void {
-    for (const live of this.#live) if (filter(live.connection)) live.drain()
+    for (const live of this.#live) if (filter(live.connection)) live.listener.drain?.()
+  }
+
+  /** Tells what is under way that there are faults which were not there before. */
+  protected tellOfFaults(): void {
+    for (const live of this.#live) live.listener.faultsAdded?.()
   }
 
   /**

@@ -116,6 +116,7 @@ export class TestMitm extends Mitm {
       seed,
       unmatched: new UnmatchedPolicy(unmatched, { maxBodyBytes }),
       onConnectionFault: (rule) => this.#drainFor(rule),
+      onLateFault: () => this.tellOfFaults(),
     })
     super({
       ...ofMitm,

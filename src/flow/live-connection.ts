@@ -6,7 +6,14 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
-import type { Connection, ConnectionFlow, ConnectionSettings, ExchangeMoment, StreamEnd } from '../connection.ts'
+import type {
+  Connection,
+  ConnectionFlow,
+  ConnectionSettings,
+  ExchangeMoment,
+  FlowListener,
+  StreamEnd,
+} from '../connection.ts'
 import { MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -15,7 +22,7 @@ import type { IdleTimer } from '../internal/idle-timer.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import { InjectedError } from '../fault-errors.ts'
 import { noteFault } from '../fault-record.ts'
-import type { Fault } from '../fault.ts'
+import type { Fault, FaultFeed } from '../fault.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
 import { authorityOf, isSameAuthority } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
@@ -55,9 +62,9 @@ export class LiveConnection implements ConnectionFlow {
   readonly #resets = new Map<Socket, Promise<void>>()
   #closed: (() => void) | undefined
   #isClosing = false
-  /** Ends the connection as soon as nothing is under way on it, as far as its protocol can tell. */
-  drain: () => void = ignore
-  #relayIntervention: { readonly wanted: ConnectionIntervention | undefined } | undefined
+  /** Who relays it at the moment, if it wants to be told of changes. */
+  listener: FlowListener = {}
+  #relayIntervention: ConnectionIntervention | undefined
 
   constructor(connection: Connection, clientSocket: Socket, context: FlowContext) {
     this.connection = connection
@@ -119,8 +126,12 @@ export class LiveConnection implements ConnectionFlow {
     this.#closed?.()
   }
 
-  onDrain(drain: () => void): void {
-    this.drain = drain
+  listen(listener: FlowListener): void {
+    this.listener = listener
+  }
+
+  lateFaults(exchange: Exchange): FaultFeed | undefined {
+    return this.context.pipeline.lateFaults(exchange)
   }
 
   clientData(data: Buffer): MaybePromise<Buffer> {
@@ -144,8 +155,8 @@ export class LiveConnection implements ConnectionFlow {
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined {
     if (moment.stage !== 'relay') return this.context.pipeline.interceptConnection(this.connection, moment)
     // Asked before the server is contacted, and again for what passes: it counts once.
-    this.#relayIntervention ??= { wanted: this.context.pipeline.interceptConnection(this.connection, moment) }
-    return this.#relayIntervention.wanted
+    this.#relayIntervention ??= this.context.pipeline.interceptConnection(this.connection, moment)
+    return this.#relayIntervention
   }
 
   noteFault(fault: Fault, exchange?: Exchange): void {

@@ -31,6 +31,7 @@ const HOOKS = [
   'mayAnswer',
   'interceptConnection',
   'intercept',
+  'lateFaults',
   'requestStarted',
   'requestEnded',
   'responseStarted',
@@ -170,6 +171,19 @@ export class Pipeline {
     return undefined
   }
 
+  /** What the first middleware that wants something to go wrong with a running exchange wants. One that throws is reported. */
+  lateFaults(exchange: Exchange): FaultFeed | undefined {
+    for (const middleware of this.#having.lateFaults) {
+      try {
+        const feed = middleware.lateFaults?.(exchange)
+        if (feed) return feed
+      } catch (error) {
+        this.#report(failure(middleware, 'lateFaults', error), exchange.connection)
+      }
+    }
+    return undefined
+  }
+
   /**
    * Asks every middleware what to do with an exchange, until one answers it.
    *
@@ -245,6 +259,7 @@ function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: 
     mayAnswer: having('mayAnswer'),
     interceptConnection: having('interceptConnection'),
     intercept: having('intercept'),
+    lateFaults: having('lateFaults'),
     requestStarted: having('requestStarted'),
     requestEnded: having('requestEnded'),
     responseStarted: having('responseStarted'),

@@ -30,18 +30,30 @@ export class RelayFaults {
   /**
    * @param pumps - What reads each side.
    * @param over - Ends the relay.
+   * @param isUnderWay - Whether octets have passed already.
    */
-  constructor(connection: Connection, feed: FaultFeed, pumps: { readonly [Name in Side]: Pump }, over: () => void) {
+  constructor(
+    connection: Connection,
+    feed: FaultFeed,
+    pumps: { readonly [Name in Side]: Pump },
+    over: () => void,
+    isUnderWay = false,
+  ) {
     this.#connection = connection
     this.#over = over
     this.#pumps = pumps
-    this.#to = { client: this.#direction('client', feed), server: this.#direction('server', feed) }
+    const passed = isUnderWay ? connection.bytes : undefined
+    this.#to = {
+      client: this.#direction('client', feed, passed?.fromServer),
+      server: this.#direction('server', feed, passed?.fromClient),
+    }
     this.#paces = new PaceSet(feed, (fault) => connection.flow.noteFault(fault))
     this.#pace()
     this.#unsubscribe = feed.subscribe(() => {
       this.#pace()
       for (const side of SIDES) this.#to[side].lane.update()
     })
+    if (isUnderWay) for (const side of SIDES) this.#to[side].lane.update()
   }
 
   /** Takes octets for a side; a promise when the sender has to wait. */
@@ -75,7 +87,7 @@ export class RelayFaults {
     }
   }
 
-  #direction(side: Side, feed: FaultFeed): Direction {
+  #direction(side: Side, feed: FaultFeed, passedBytes: number | undefined): Direction {
     const link = new Link()
     const connection = this.#connection
     const source = this.#pumps[side === 'client' ? 'server' : 'client']
@@ -87,7 +99,7 @@ export class RelayFaults {
       freed: () => undefined,
       ended: (cut) => this.#finishCut(side, cut),
     }
-    return { link, lane: new FaultLane(side, feed, target, false) }
+    return { link, lane: new FaultLane(side, feed, target, false, passedBytes) }
   }
 
   #pace(): void {

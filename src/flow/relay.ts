@@ -37,8 +37,14 @@ export function relay(connection: Connection, first?: Buffer): Promise<void> {
       client: new Pump(clientReader, handlers('client'), protocol?.bufferSize),
       server: new Pump(serverReader, handlers('server'), protocol?.bufferSize),
     }
-    const feed = destination && connection.flow.interceptConnection({ stage: 'relay', destination })?.faults
-    const faults = feed && new RelayFaults(connection, feed, pumps, finish)
+    let faults: RelayFaults | undefined
+    const takeFaults = (isUnderWay: boolean): void => {
+      const feed =
+        destination && connection.flow.interceptConnection({ stage: 'relay', destination, isUnderWay })?.faults
+      if (feed && !faults) faults = new RelayFaults(connection, feed, pumps, finish, isUnderWay)
+    }
+    takeFaults(false)
+    connection.flow.listen({ faultsAdded: () => takeFaults(true) })
     const onAbort = (): void => finish()
     connection.signal.addEventListener('abort', onAbort)
     if (first && first.length > 0) {

@@ -186,7 +186,7 @@ async function firstOctets(live: LiveConnection): Promise<Buffer | 'gone' | 'end
   const isTunnelled = connection.destination !== undefined
   const drained = new AbortController()
   // Outside of a tunnel and of TLS nothing has been decided yet that could be decided otherwise by now.
-  if (isTunnelled || connection.clientTls) live.onDrain(() => drained.abort())
+  if (isTunnelled || connection.clientTls) live.listen({ drain: () => drained.abort() })
   // A server that is dialled may speak first, but the client is given a moment.
   const { signal } = drained
   let said = live.serverStream

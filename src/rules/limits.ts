@@ -83,6 +83,11 @@ export class Limits {
     return this.#again.find((each) => each.kind === 'use')?.number ?? this.#next
   }
 
+  /** Whether it is not for everything, each time. */
+  get isLimited(): boolean {
+    return [this.#times, this.#after, this.#probability, this.#during].some((limit) => limit !== undefined)
+  }
+
   /** Whether time alone changes {@link Limits.isSpent}. */
   get isTimed(): boolean {
     return this.#during !== undefined

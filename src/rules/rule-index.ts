@@ -53,9 +53,9 @@ interface Candidates<Item> {
 /** What an index asks of items. */
 interface Asked<Item> {
   /** Whether method and URL leave it open that the item means them. */
-  means(item: Item): boolean
+  readonly means: (item: Item) => boolean
   /** The header field that it demands, if any. */
-  fieldOf(item: Item): string | undefined
+  readonly fieldOf: (item: Item) => string | undefined
 }
 
 /** Most addresses of which is known which items could mean them. */

@@ -2,6 +2,7 @@
 import type { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
+import type { FaultFeed } from '../fault.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { Seed } from '../internal/random.ts'
@@ -32,6 +33,8 @@ export interface RuleListOptions {
   unmatched?: UnmatchedPolicy | undefined
   /** Is told when a function in a filter threw. @defaultValue reports it on the exchange's connection */
   onError?: ((error: MitmError, exchange: Exchange) => void) | undefined
+  /** Is told when a rule for everything was given a fault that may act on what is under way. */
+  onLateFault?: (() => void) | undefined
   /** Is told when a rule was given a fault by which connections fail before there is a request. */
   onConnectionFault?: ((rule: Rule) => void) | undefined
 }
@@ -69,6 +72,7 @@ export class RuleList implements Middleware {
   readonly #unmatched: UnmatchedPolicy | undefined
   readonly #onError: (error: MitmError, exchange: Exchange) => void
   readonly #onConnectionFault: (rule: Rule) => void
+  readonly #onLateFault: () => void
   readonly #connections: ConnectionUses
   /** What the running exchanges have of rules. */
   readonly #uses = new WeakMap<Exchange, readonly RuleUse[]>()
@@ -81,12 +85,13 @@ export class RuleList implements Middleware {
   readonly #mayAnswer = new Map<string, boolean>()
   #count = 0
 
-  constructor({ maxBodyBytes, seed, unmatched, onError, onConnectionFault }: RuleListOptions = {}) {
+  constructor({ maxBodyBytes, seed, unmatched, onError, onConnectionFault, onLateFault }: RuleListOptions = {}) {
     this.#chance = new Chance(seed ?? 0)
     this.#maxBodyBytes = maxBodyBytes ?? 10 * 1024 * 1024
     this.#unmatched = unmatched?.isHermetic ? unmatched : undefined
     this.#onError = onError ?? ((error, { connection }) => connection.report(error))
     this.#onConnectionFault = onConnectionFault ?? (() => undefined)
+    this.#onLateFault = onLateFault ?? (() => undefined)
     this.#connections = new ConnectionUses(this.#chance)
   }
 
@@ -126,6 +131,8 @@ export class RuleList implements Middleware {
       removed: (removed) => this.#set(this.#rules.filter((other) => other !== removed)),
       changed: () => this.#changed(),
       connectionFaultAdded: this.#onConnectionFault,
+      // Not at once: how often it is for may follow in the same breath.
+      lateFaultAdded: (given) => queueMicrotask(() => given.isForRunning && this.#onLateFault()),
       failed: this.#onError,
     })
     const key = indexKeyOf(filter)
@@ -203,8 +210,11 @@ export class RuleList implements Middleware {
       ({ profile: { dial, tunnel, tls, relay } }) => dial || tunnel || tls || relay,
     )
     return (
-      this.#connections.intercept(this.#forConnections, connection, moment) ??
-      this.#unmatched?.interceptConnection(connection, moment, this.#rules)
+      this.#connections.intercept(
+        moment.isUnderWay ? this.#forConnections.filter((rule) => rule.isForRunning) : this.#forConnections,
+        connection,
+        moment,
+      ) ?? this.#unmatched?.interceptConnection(connection, moment, this.#rules)
     )
   }
 
@@ -231,6 +241,16 @@ export class RuleList implements Middleware {
       uses: [],
       undo: [],
     })
+  }
+
+  /** The faults of rules for everything, which an exchange that came before them gets for the rest of it. */
+  lateFaults(exchange: Exchange): FaultFeed | undefined {
+    const rules = this.#rules.filter((rule) => rule.isForRunning && rule.headMatches(exchange))
+    const uses = rules.flatMap((rule) => rule.take(exchange) ?? [])
+    if (uses.length === 0) return undefined
+    for (const { text } of uses) exchange.rules.push(`${text} (from now on)`)
+    this.#uses.set(exchange, [...(this.#uses.get(exchange) ?? []), ...uses])
+    return new UseFeed(uses.toReversed(), 'relay', this.#chance, () => undefined)
   }
 
   /** An exchange is over. */

@@ -29,6 +29,8 @@ export interface RuleHooks {
   removed(rule: Rule): void
   /** It may do something else than before, or more or less often. */
   changed(rule: Rule): void
+  /** It was given a fault that may act on what is under way. */
+  lateFaultAdded(rule: Rule): void
   /** It was given a fault by which connections fail before there is a request. */
   connectionFaultAdded(rule: Rule): void
   /** A function of its filter threw. */
@@ -134,6 +136,17 @@ export class Rule extends RuleActs implements Disposable {
   /** @internal Whether the passing of time can change what it does. */
   get isTimed(): boolean {
     return this.#limits.isTimed
+  }
+
+  /** @internal Whether it is for all that its filter means, however often that is, with faults that need no beginning. */
+  get isForRunning(): boolean {
+    return (
+      this.isLive &&
+      this.#steps.length === 0 &&
+      !this.#limits.isLimited &&
+      this.profile.relay &&
+      !this.filter.needsRequestBody
+    )
   }
 
   /** @internal Grows whenever its acts change. */
@@ -412,8 +425,10 @@ export class Rule extends RuleActs implements Disposable {
     this.#profile = undefined
     this.#changed()
     for (const listener of this.#onChange) listener()
-    const { breaksConnections } = act ? profileOf([act]) : this.profile
-    if (!this.#isRemoved && breaksConnections) this.#hooks.connectionFaultAdded(this)
+    const { breaksConnections, relay } = act ? profileOf([act]) : this.profile
+    if (this.#isRemoved) return
+    if (breaksConnections) this.#hooks.connectionFaultAdded(this)
+    if (relay) this.#hooks.lateFaultAdded(this)
   }
 
   #changed(): void {

@@ -12,6 +12,23 @@ import { findHeadEnd } from './head.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 
+/**
+ * Lets faults act on what is under way, and with which nothing goes wrong yet: the exchange whose response is due, or the
+ * one that became another protocol. Those that still wait here were asked for theirs when they came.
+ */
+export function adoptFaults(session: Session, upgraded: Transfer | undefined): void {
+  const transfer = upgraded ?? session.ledger.oldest
+  if (!transfer || transfer.isOver || transfer.faults) return
+  const feed = session.connection.flow.lateFaults(transfer.exchange)
+  if (!feed) return
+  transfer.isExclusive = true
+  transfer.hasHead = transfer.status > 0
+  transfer.plan = { ...transfer.plan, faults: feed }
+  transfer.faults = new ExchangeFaults(session, transfer, feed, true)
+  transfer.faults.client.update()
+  transfer.faults.server.update()
+}
+
 /** The faults of one exchange, while it is under way. */
 export class ExchangeFaults {
   /** Through which the response passes. */
@@ -25,12 +42,15 @@ export class ExchangeFaults {
   readonly #unsubscribe: () => void
   #onChange: (() => void) | undefined
 
-  constructor(session: Session, transfer: Transfer, feed: FaultFeed) {
+  /** @param isUnderWay - Whether the request is with the server already. */
+  constructor(session: Session, transfer: Transfer, feed: FaultFeed, isUnderWay = false) {
     this.#session = session
     this.#transfer = transfer
     this.#feed = feed
-    this.client = new FaultLane('client', feed, this.#target('client'), true)
-    this.server = new FaultLane('server', feed, this.#target('server'), true)
+    const { request, response } = transfer.exchange
+    const answered = isUnderWay && transfer.status > 0 ? (response?.bodySize ?? 0) : undefined
+    this.client = new FaultLane('client', feed, this.#target('client'), true, answered)
+    this.server = new FaultLane('server', feed, this.#target('server'), true, isUnderWay ? request.bodySize : undefined)
     this.#paces = new PaceSet(feed, (fault) => this.#note(fault))
     this.#pace()
     this.#unsubscribe = feed.subscribe(() => {

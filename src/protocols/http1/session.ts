@@ -17,6 +17,7 @@ import { Pump } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
 import type { Destination } from '../../protocol.ts'
 import { answerError } from './answer-error.ts'
+import { adoptFaults } from './exchange-faults.ts'
 import type { Part } from './framer.ts'
 import { Ledger } from './ledger.ts'
 import type { Outbox } from './outbox.ts'
@@ -94,7 +95,7 @@ export class Session {
       }
       signal.addEventListener('abort', onAbort)
       this.#idle = flow.watchIdle((error) => this.fail(error))
-      flow.onDrain(() => this.#drain())
+      flow.listen({ drain: () => this.#drain(), faultsAdded: () => adoptFaults(this, this.#upgraded) })
       if (signal.aborted) {
         onAbort()
         return
@@ -268,8 +269,7 @@ export class Session {
 
   /** Reads nothing more from the client for now; or does again. */
   holdClient(isHeld: boolean): void {
-    if (isHeld) this.#clientPump.hold()
-    else this.#clientPump.release()
+    this.#clientPump[isHeld ? 'hold' : 'release']()
   }
 
   // Answers of our own.
