@@ -102,16 +102,16 @@ Timeout:  10ms
 
 Nearest misses:
   POST https://pay.test/charge -> 201
-    - body is "eur=41", expected "eur=42"
+    - body is "eur=41", expected "eur=42" (differs at offset 5)
   POST https://pay.test/charge -> pending
     - body cannot be read: the body has not come whole
   GET https://pay.test/charge -> 405
     - method is GET, expected POST
-    - body is "", expected "eur=42"
+    - body is "", expected "eur=42" (differs at offset 0)
   GET https://shop.test/ -> 200
     - method is GET, expected POST
     - url is https://shop.test/, expected https://pay.test/charge
-    - body is "", expected "eur=42"`)
+    - body is "", expected "eur=42" (differs at offset 0)`)
   })
 
   it('lists what else came, and counts what is too much to list', async () => {
@@ -213,6 +213,18 @@ Matching requests:
 })
 
 describe('toHaveRequestedTimes()', () => {
+  it('does not count what the browser sends again by itself, and says so', async () => {
+    const mitm = new FakeMitm()
+    const broken = mitm.request('POST', 'https://pay.test/charge')
+    broken.isResent = true
+    broken.endReason = 'fault'
+    mitm.respond(mitm.request('POST', 'https://pay.test/charge'), 201)
+    mitm.settle()
+    await expect(mitm).toHaveRequestedTimes('https://pay.test/charge', 1)
+    const text = await failure(expect(mitm).toHaveRequestedTimes('https://pay.test/charge', 2, { timeout: 10 }))
+    expect(text).toContain('POST https://pay.test/charge -> fault (sent again by the browser itself)')
+  })
+
   it('passes when the traffic has settled with the right number, and not before', async () => {
     const matcher = expect(mitm).toHaveRequestedTimes(CHARGE, 2)
     mitm.request('POST', 'https://pay.test/charge')

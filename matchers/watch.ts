@@ -17,9 +17,14 @@ export class Watch {
     this.#filter = filter
   }
 
-  /** The exchanges that match, in the order of their start. */
+  /**
+   * The exchanges that match, in the order of their start. Of what the browser has sent again by itself, which the page
+   * asked for once, the last one counts.
+   */
   matches(): Exchange[] {
-    return this.#mitm.exchanges.filter((exchange) => this.#decided.get(exchange) ?? this.#look(exchange))
+    return this.#mitm.exchanges.filter(
+      (exchange) => !exchange.isResent && (this.#decided.get(exchange) ?? this.#look(exchange)),
+    )
   }
 
   /** Waits until there are `count` matches. */
