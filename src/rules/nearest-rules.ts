@@ -17,7 +17,9 @@ interface MayTell {
 
 /** What a miss costs: another host is farthest, then another URL or method, then everything else. */
 const OTHER_HOST = 100
-const OTHER_URL = 8
+const OTHER_URL = 2
+/** And this much more, the less of it is the same. */
+const UNLIKE_URL = 8
 const OTHER_METHOD = 4
 
 /**
@@ -56,7 +58,7 @@ function distanceOf({ rule, misses }: NearRule, { request }: Exchange): number {
   const { host, port, href } = locate(request.url)
   const isOtherHost = !rule.filter.mayMatch({ host, port: port ?? 80, tls: false })
   const costs = misses.map((miss) => {
-    if (/^(?:url|path|host) /.test(miss)) return OTHER_URL * (1 - likeness(href, rule.filter.text))
+    if (/^(?:url|path|host) /.test(miss)) return OTHER_URL + UNLIKE_URL * (1 - likeness(href, rule.filter.text))
     return miss.startsWith('method ') ? OTHER_METHOD : 1
   })
   return costs.reduce((sum, cost) => sum + cost, isOtherHost ? OTHER_HOST : 0)
