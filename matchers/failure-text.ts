@@ -44,6 +44,7 @@ export function matcherResult(context: MatcherContext, verdict: Verdict): Matche
 
 function failureText(context: MatcherContext, verdict: Verdict, actual: string, log: readonly string[]): string {
   const { utils } = context
+  const { drawnSeed } = verdict.mitm
   const expected = utils?.EXPECTED_COLOR?.(verdict.expected) ?? verdict.expected
   const received = utils?.RECEIVED_COLOR?.(actual) ?? actual
   return [
@@ -53,8 +54,13 @@ function failureText(context: MatcherContext, verdict: Verdict, actual: string, 
     `Expected: ${expected}`,
     `Received: ${received}`,
     ...(verdict.end === 'timeout' ? [`Timeout:  ${verdict.timeoutMs}ms`] : []),
+    ...(drawnSeed === undefined ? [] : [seedText(drawnSeed)]),
     ...(log.length > 0 ? ['', ...log] : []),
   ].join('\n')
+}
+
+function seedText(seed: number | string): string {
+  return `Seed:     ${seed}; the same comes out with mitmOptions: { seed: ${JSON.stringify(seed)} }`
 }
 
 function titleText({ utils, isNot = false, promise = '' }: MatcherContext, { name, argument }: Verdict): string {
@@ -117,7 +123,7 @@ function describeWithBody(exchange: Exchange): string[] {
 
 function requestLine(exchange: Exchange): string {
   try {
-    return cut(String(exchange), MAX_LINE)
+    return cut(`${exchange}${exchange.isResent ? ' (sent again by the browser itself)' : ''}`, MAX_LINE)
   } catch {
     return '(a request whose head cannot be read)'
   }

@@ -20,6 +20,8 @@ export interface Inspectable {
   readonly isMitm: true
   /** The address of the proxy, shown in failures. */
   readonly url: string
+  /** What decided everything that was left to chance; undefined when nothing was. Shown in failures. */
+  readonly drawnSeed?: number | string | undefined
   /** What has passed, in the order of its start. */
   readonly exchanges: readonly Exchange[]
   /** Fires at every moment of an exchange; it is ended when the test is. */

@@ -87,6 +87,13 @@ describe('toHaveRequested()', () => {
     expect(await state(matcher)).toBe('passed')
   })
 
+  it('shows the seed once anything was left to chance', async () => {
+    const matcher = (): Promise<string> => failure(expect(mitm).toHaveRequested(CHARGE, { timeout: 1 }))
+    expect(await matcher()).not.toContain('Seed')
+    mitm.drawnSeed = 'mine'
+    expect(await matcher()).toContain('\nSeed:     mine; the same comes out with mitmOptions: { seed: "mine" }\n')
+  })
+
   it('shows the nearest misses first when none matched in time', async () => {
     mitm.respond(mitm.request('GET', 'https://shop.test/'), 200)
     mitm.respond(mitm.request('GET', 'https://pay.test/charge'), 405)

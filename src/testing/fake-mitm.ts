@@ -10,6 +10,7 @@ export class FakeMitm {
   readonly isMitm = true as const
   readonly url = 'http://127.0.0.1:8080'
   readonly exchanges: Exchange[] = []
+  drawnSeed: number | string | undefined
   readonly changes: Signal = new Signal()
 
   readonly #connection = new Connection()
