@@ -23,9 +23,14 @@ describe('indexKeyOf()', () => {
     ['/a?b', 'pathAndQuery /a?b'],
     [{ method: 'GET', url: 'https://api.test/a' }, 'href https://api.test/a'],
     [{ host: 'api.test:8443', path: '/*' }, 'host api.test'],
-    ['**/a', undefined],
-    ['https://*.test/a', undefined],
-    ['https://API.test/a', undefined],
+    ['**/a', 'segment a'],
+    ['https://api.test/v1/users/*', 'hostAndSegment api.test/users'],
+    ['/a/*/b', 'segment a'],
+    [{ host: 'api.test', path: '**/b/*' }, 'hostAndSegment api.test/b'],
+    ['**/a*', undefined],
+    ['https://*.test/a', 'segment a'],
+    ['https://API.test/a', 'segment a'],
+    ['https://*.test/{a,b}/c', undefined],
     ['{http,https}://api.test/a', undefined],
     [{ host: '*.test' }, undefined],
     [/a/, undefined],
@@ -37,9 +42,27 @@ describe('indexKeyOf()', () => {
   })
 })
 
+const PATHS = [
+  '',
+  '/',
+  '/a',
+  '/a/b',
+  '/a?x=1',
+  '/a%20b',
+  '/é',
+  '/*',
+  '/**',
+  '/{a,b}',
+  '/a\\*',
+  '/a/*',
+  '/**/b',
+  '/*/a?**',
+  '/a/**/b',
+]
+
 describe('RuleIndex', () => {
   const host = fc.constantFrom('api.test', 'API.test', 'shop.test', 'api.test:443', 'api.test:81', '[::1]')
-  const path = fc.constantFrom('', '/', '/a', '/a/b', '/a?x=1', '/a%20b', '/é', '/*', '/**', '/{a,b}', '/a\\*')
+  const path = fc.constantFrom(...PATHS)
   const scheme = fc.constantFrom('http', 'https', '**', '{http,https}', 'HTTPS')
   const url = fc.tuple(scheme, host, path).map((parts) => `${parts[0]}://${parts[1]}${parts[2]}`)
   const filter: fc.Arbitrary<ExchangeFilter> = fc.oneof(
@@ -47,10 +70,14 @@ describe('RuleIndex', () => {
     path.filter((text) => text.startsWith('/')),
     url.map((text) => ({ url: text })),
     host.map((text) => ({ host: text })),
-    fc.constantFrom('**', /a/, {}),
+    fc.constantFrom('**', '**/a', '**/b/**', '**a/b', /a/, {}),
   )
   const requested = fc
-    .tuple(fc.constantFrom('http', 'https'), host, fc.constantFrom('', '/', '/a', '/a/b', '/b', '/a?x=1', '/a%20b'))
+    .tuple(
+      fc.constantFrom('http', 'https'),
+      host,
+      fc.constantFrom('', '/', '/a', '/a/b', '/b', '/a/x/b', '/a?x=1', '/b/a?x/b', '/a%20b'),
+    )
     .map((parts) => `${parts[0]}://${parts[1]}${parts[2]}`)
 
   it('finds every filter that matches, in their order', () => {
@@ -61,7 +88,7 @@ describe('RuleIndex', () => {
         const matches = (each: ExchangeFilter): boolean => compileFilter(each).headMatches(exchangeOf(address))
         expect(found.filter(matches)).toEqual(filters.filter(matches))
       }),
-      { numRuns: 500 },
+      { numRuns: 1000 },
     )
   })
 

@@ -7,7 +7,7 @@ import type { RequestLocation } from './request-location.ts'
 
 /** What a filter demands literally of a URL. Only what is certain: a rule that is looked up too often does no harm. */
 export interface IndexKey {
-  readonly by: 'href' | 'path' | 'pathAndQuery' | 'host'
+  readonly by: 'href' | 'path' | 'pathAndQuery' | 'host' | 'segment' | 'hostAndSegment'
   readonly value: string
 }
 
@@ -18,23 +18,39 @@ const PLAIN_URL = new RegExp(`^https?://${NAME}(?::\\d+)?/${PLAIN}*(?:\\?(?:${PL
 const PLAIN_PATH = new RegExp(`^/${PLAIN}*(?:\\?(?:${PLAIN}|\\?)*)?$`)
 const URL_OF_HOST = new RegExp(`^https?://(${NAME})(?::\\d+)?/`)
 const PLAIN_HOST = new RegExp(`^(${NAME})(?::\\d+)?$`)
+/** Scheme and authority of a pattern. */
+const ORIGIN = /^[^/?]*:\/\/[^/]*/
+/** A segment of a path, or of a query with slashes, in which nothing is left open. */
+const PLAIN_SEGMENT = new RegExp(`(?<=/)${PLAIN.replace('/', '')}+(?=[/?]|$)`, 'g')
 
 /** What a filter demands literally; undefined when it is nothing that can be looked up. */
 export function indexKeyOf(filter: ExchangeFilter): IndexKey | undefined {
-  if (typeof filter === 'string') return urlKey(filter)
+  if (typeof filter === 'string') return keyOf(filter, undefined)
   if (typeof filter !== 'object' || filter instanceof RegExp) return undefined
-  const { url, host } = filter
-  const byUrl = typeof url === 'string' ? urlKey(url) : undefined
-  if (byUrl || typeof host !== 'string') return byUrl
-  const name = PLAIN_HOST.exec(host)?.[1]
-  return name === undefined ? undefined : { by: 'host', value: name }
+  const { url, path, host } = filter
+  const pattern = typeof url === 'string' ? url : typeof path === 'string' ? path : undefined
+  return keyOf(pattern, typeof host === 'string' ? host : undefined)
 }
 
-function urlKey(pattern: string): IndexKey | undefined {
-  if (PLAIN_URL.test(pattern)) return { by: 'href', value: locate(pattern).href }
-  if (PLAIN_PATH.test(pattern)) return { by: pattern.includes('?') ? 'pathAndQuery' : 'path', value: pattern }
-  const host = URL_OF_HOST.exec(pattern)?.[1]
+/** @param pattern - Of a URL or a path. */
+function keyOf(pattern: string | undefined, hostPattern: string | undefined): IndexKey | undefined {
+  if (pattern !== undefined && PLAIN_URL.test(pattern)) return { by: 'href', value: locate(pattern).href }
+  if (pattern !== undefined && PLAIN_PATH.test(pattern)) {
+    return { by: pattern.includes('?') ? 'pathAndQuery' : 'path', value: pattern }
+  }
+  const host = URL_OF_HOST.exec(pattern ?? '')?.[1] ?? PLAIN_HOST.exec(hostPattern ?? '')?.[1]
+  const segment = pattern === undefined ? undefined : segmentOf(pattern)
+  if (host !== undefined && segment !== undefined) return { by: 'hostAndSegment', value: `${host}/${segment}` }
+  if (segment !== undefined) return { by: 'segment', value: segment }
   return host === undefined ? undefined : { by: 'host', value: host }
+}
+
+/** The longest segment that every URL of a pattern has. */
+function segmentOf(pattern: string): string | undefined {
+  // In braces there are others to choose from, and a backslash may stand before anything.
+  if (/[{}\\]/.test(pattern)) return undefined
+  const segments = pattern.replace(ORIGIN, '').match(PLAIN_SEGMENT) ?? []
+  return segments.toSorted((one, other) => other.length - one.length)[0]
 }
 
 /** Something with its place in the order. */
@@ -68,6 +84,8 @@ export class RuleIndex<Item> {
     path: new Map(),
     pathAndQuery: new Map(),
     host: new Map(),
+    segment: new Map(),
+    hostAndSegment: new Map(),
   }
   readonly #others: Placed<Item>[] = []
   readonly #known = new Lru<string, Candidates<Item>>(MAX_ADDRESSES)
@@ -121,14 +139,22 @@ export class RuleIndex<Item> {
   }
 
   #placed(location: RequestLocation): readonly Placed<Item>[] {
-    const { href, path, pathAndQuery, host } = this.#byKey
-    const found = [
-      href.get(location.href),
-      path.get(location.path),
-      pathAndQuery.get(location.pathAndQuery),
-      host.get(location.host),
-      this.#others,
-    ].filter((bucket): bucket is Placed<Item>[] => bucket !== undefined && bucket.length > 0)
+    const { href, path, pathAndQuery, host, segment, hostAndSegment } = this.#byKey
+    const found: Placed<Item>[][] = []
+    const add = (bucket: Placed<Item>[] | undefined): void => {
+      if (bucket && bucket.length > 0) found.push(bucket)
+    }
+    add(href.get(location.href))
+    add(path.get(location.path))
+    add(pathAndQuery.get(location.pathAndQuery))
+    add(host.get(location.host))
+    add(this.#others)
+    if (segment.size > 0 || hostAndSegment.size > 0) {
+      for (const each of new Set(location.pathAndQuery.split(/[/?]/))) {
+        add(segment.get(each))
+        add(hostAndSegment.get(`${location.host}/${each}`))
+      }
+    }
     return found.length > 1 ? found.flat().toSorted(byPlace) : (found[0] ?? [])
   }
 }
