@@ -4,7 +4,7 @@ import { MitmError } from './errors.ts'
 import { ExchangeTimings } from './exchange-timings.ts'
 import type { FaultRecord } from './fault.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
-import { isByBrowserDoor } from './source.ts'
+import { isByBrowserDoor, isWrittenByNode } from './source.ts'
 import type { TrafficSource } from './source.ts'
 import { keepBehind, keepOctets, place } from './internal/slab.ts'
 
@@ -345,8 +345,7 @@ export class Exchange {
   get source(): TrafficSource {
     if (this.connection.isFromTest) return 'node'
     if (!isByBrowserDoor(this.connection)) return 'server'
-    // Browsers write field names in capitals; Playwright's `request` writes those it sets itself in lower case.
-    return this.request.fields.some(([name]) => name === 'user-agent') ? 'request' : 'page'
+    return isWrittenByNode(this.request.fields) ? 'request' : 'page'
   }
 
   /** Milliseconds since 1970 at which the head of the request had come. */

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 
 import { expect, it } from 'vitest'
 
-import { possibleSources } from './source.ts'
+import { isWrittenByNode, possibleSources } from './source.ts'
 import { startMitm } from './test-mitm.ts'
 import { connectionBy } from './testing/exchanges.ts'
 
@@ -14,6 +14,16 @@ it('knows by the door who may have made a connection', () => {
   expect(possibleSources(connectionBy('browser'))).toEqual(['page', 'request'])
   expect(possibleSources(connectionBy('http-proxy'))).toEqual(['server'])
   expect(possibleSources(connectionBy('test'))).toEqual(['node'])
+})
+
+it.each([
+  ['a browser', ['Host', 'Connection', 'User-Agent', 'Accept'], false],
+  ['a browser whose fields the test has set', ['Host', 'Connection', 'accept', 'user-agent', 'Sec-Fetch-Site'], false],
+  ['Playwright', ['user-agent', 'accept', 'accept-encoding', 'X-Own', 'Host', 'Connection'], true],
+  ['Playwright with a Host of its own', ['user-agent', 'accept', 'host', 'Connection'], true],
+  ['nobody', [], false],
+])('knows the fields of %s', (_, names, expected) => {
+  expect(isWrittenByNode(names.map((name) => [name, 'x'] as const))).toBe(expected)
 })
 
 it('what mitm.fetch sends comes from the test, and the server is not told', async () => {

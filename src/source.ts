@@ -20,6 +20,15 @@ export function isByBrowserDoor(connection: Connection): boolean {
   return isSocks(connection.protocol?.name ?? '') || connection.layers.some(isSocks)
 }
 
+/**
+ * Whether the fields of a request are as Playwright's `request` writes them: its own in lower case, and `Host` behind them,
+ * where Node puts it. Browsers begin with `Host`; of theirs some are in lower case when the test has set them
+ * (`route.continue({ headers })`).
+ */
+export function isWrittenByNode(fields: readonly (readonly [name: string, value: string])[]): boolean {
+  return fields[0]?.[0].toLowerCase() !== 'host' && fields.some(([name]) => name === 'user-agent')
+}
+
 /** Who may have made what comes by a connection, as far as that is known before there is a request. */
 export function possibleSources(connection: Connection): readonly TrafficSource[] {
   if (connection.isFromTest) return ['node']

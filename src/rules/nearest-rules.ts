@@ -10,11 +10,6 @@ export interface NearRule {
   readonly misses: readonly string[]
 }
 
-/** What a rule may know about why it was passed over though its filter matches. */
-interface MayTell {
-  passedOver?(exchange: Exchange): string | undefined
-}
-
 /** What a miss costs: another host is farthest, then another URL or method, then everything else. */
 const OTHER_HOST = 100
 const OTHER_URL = 2
@@ -46,12 +41,8 @@ function missesOf(rule: Rule, exchange: Exchange): readonly string[] {
 }
 
 function whyPassedOver(rule: Rule, exchange: Exchange): string {
-  const reason = (rule as MayTell).passedOver?.(exchange)
-  if (reason !== undefined) return reason
   if (rule.acts.length === 0 && !rule.decides) return 'it does nothing: it has not been told what to do'
-  return rule.isLive
-    ? 'its turn had not come'
-    : `it is used up: applied ${rule.calls === 1 ? 'once' : `${rule.calls} times`}`
+  return rule.passedOver(exchange) ?? 'its turn had not come'
 }
 
 function distanceOf({ rule, misses }: NearRule, { request }: Exchange): number {

@@ -203,7 +203,7 @@ describe('the text about an unmatched request', () => {
     const exchange = request()
     void rules.intercept(exchange)
     expect(used.isLive).toBe(false)
-    expect(textOf(request(), rules)).toContain('    - it is used up: applied once')
+    expect(textOf(request(), rules)).toContain('    - used up (applied once)')
 
     const idle = new RuleList()
     idle.post('**/charge')
