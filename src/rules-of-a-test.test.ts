@@ -130,9 +130,9 @@ describe('a mitm in words', () => {
       'when GET **/x: answer 404, with probability 0; applied 0 times, skipped once\n' +
         'when **: answer 200; applied once',
     )
-    expect(String(mitm)).toBe(`mitm ${mitm.url}: 2 rules, 1 connection, 1 exchange`)
+    expect(String(mitm)).toBe(`mitm ${mitm.url} (rules: 2, connections: 1, exchanges: 1)`)
     await mitm.close()
-    expect(String(mitm)).toContain('mitm (not listening): ')
+    expect(String(mitm)).toContain('mitm (not listening) (')
     for (const make of [() => mitm.when('**'), () => mitm.get('**'), () => mitm.offline()]) {
       expect(make).toThrow(expect.objectContaining({ code: 'MITM_NOT_RUNNING' }) as Error)
     }

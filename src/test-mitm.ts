@@ -1,13 +1,13 @@
 /** The mitm that a test holds: one that records what passes and does what rules say. No test runner is needed for it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import type { fetch as undiciFetch, ProxyAgent } from 'undici'
 
+import { childEnvironment } from './child-environment.ts'
 import { MitmError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
-import type { Fault } from './fault.ts'
 import { anySeed } from './internal/random.ts'
 import type { Seed } from './internal/random.ts'
 import type { ConnectionRecord } from './middleware/connection-record.ts'
@@ -20,6 +20,7 @@ import type { MitmOptions } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
 import * as faults from './faults/faults.ts'
+import { offline } from './faults/offline.ts'
 import { RuleList } from './rules/rule-list.ts'
 import type { Rule } from './rules/rule.ts'
 import { UnmatchedPolicy } from './rules/unmatched.ts'
@@ -50,13 +51,6 @@ export interface TestMitmOptions extends MitmOptions<MitmAuthority> {
   seed?: Seed | undefined
   /** What becomes of requests that no rule answers. @defaultValue `'forward'`: they go to their servers */
   unmatched?: Unmatched | undefined
-}
-
-/** Servers cannot be reached; what is asked over a connection that there is all the same breaks off. */
-const OFFLINE: Fault = {
-  name: 'offline',
-  text: 'offline',
-  parts: [...faults.unreachable().parts, ...faults.resetPeer().parts],
 }
 
 const DEFAULT_WAIT_MS = 30_000
@@ -306,7 +300,7 @@ export class TestMitm extends Mitm {
    * ```
    */
   offline(): Rule {
-    const rule = this.when({}).fault(OFFLINE)
+    const rule = this.when({}).fault(offline())
     this.resetConnections()
     return rule
   }
@@ -331,12 +325,8 @@ export class TestMitm extends Mitm {
   /** Its address, and how much it has and has seen. */
   override toString(): string {
     const { rules, connections, exchanges } = this
-    const counts = [
-      countText(rules.length, 'rule'),
-      countText(connections.length, 'connection'),
-      countText(exchanges.length, 'exchange'),
-    ]
-    return `mitm ${this.isRunning ? this.url : '(not listening)'}: ${counts.join(', ')}`
+    const counts = Object.entries({ rules, connections, exchanges }).map(([what, { length }]) => `${what}: ${length}`)
+    return `mitm ${this.isRunning ? this.url : '(not listening)'} (${counts.join(', ')})`
   }
 
   /** Connections made before a rule that lets them fail would hide it. */
@@ -366,29 +356,8 @@ export class TestMitm extends Mitm {
     if (!authority || !this.isRunning) {
       throw new MitmError('MITM_NOT_RUNNING', 'Cannot tell the environment of a mitm that does not listen')
     }
-    const folder = (this.#folder ??= mkdtempSync(join(tmpdir(), 'playwright-mitm-')))
-    const extra = join(folder, 'ca.pem')
-    const bundle = join(folder, 'ca-and-roots.pem')
-    writeFileSync(extra, authority.certificate)
-    // Most programs trust only what is in the file that they are given.
-    writeFileSync(bundle, [authority.certificate.trimEnd(), ...rootCertificates, ''].join('\n'))
-    const { url } = this
-    return {
-      HTTP_PROXY: url,
-      HTTPS_PROXY: url,
-      http_proxy: url,
-      https_proxy: url,
-      // Empty: what goes to loopback addresses is to be seen too.
-      NO_PROXY: '',
-      no_proxy: '',
-      NODE_EXTRA_CA_CERTS: extra,
-      // Node 22.21 and 24.5 and newer: fetch and node:http obey the variables above.
-      NODE_USE_ENV_PROXY: '1',
-      SSL_CERT_FILE: bundle,
-      CURL_CA_BUNDLE: bundle,
-      REQUESTS_CA_BUNDLE: bundle,
-      GIT_SSL_CAINFO: bundle,
-    }
+    this.#folder ??= mkdtempSync(join(tmpdir(), 'playwright-mitm-'))
+    return childEnvironment(this.url, authority.certificate, this.#folder)
   }
 
   /**
@@ -411,10 +380,6 @@ export class TestMitm extends Mitm {
     // These fields go with CONNECT alone, which stands before plain HTTP too.
     return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: 'yes' }, requestTls }) }
   }
-}
-
-function countText(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function isSeed(value: unknown): value is Seed {

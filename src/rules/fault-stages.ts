@@ -47,25 +47,19 @@ export interface ActProfile {
   readonly relay: boolean
   /** Whether connections fail by it before there is a request. */
   readonly breaksConnections: boolean
-  /** Whether it could do nothing, or not what is meant, without a filter for connections. */
-  readonly needsConnectionFilter: boolean
 }
 
 /** Sums up what acts do. */
 export function profileOf(acts: readonly Act[]): ActProfile {
-  const faults = acts.flatMap((act) => (act.kind === 'fault' ? [act.fault] : []))
-  const parts = faults.flatMap((fault) => fault.parts)
+  const parts = acts.flatMap((act) => (act.kind === 'fault' ? act.fault.parts : []))
   const has = (stage: FaultPart['stage']): boolean => parts.some((part) => part.stage === stage)
-  const isBeforeRequest = ({ stage }: FaultPart): boolean => stage === 'tunnel' || stage === 'tls'
-  const isFailure = (part: FaultPart): boolean => isTunnelFailure(part) || isTlsFailure(part)
   return {
     forExchanges: acts.some((act) => act.kind !== 'fault') || parts.some(isForExchanges),
     dial: has('dial'),
     tunnel: has('tunnel'),
     tls: has('tls'),
     relay: has('cut') || has('pace'),
-    breaksConnections: has('dial') || parts.some(isFailure),
-    needsConnectionFilter: faults.some((fault) => fault.parts.some(isFailure) || fault.parts.every(isBeforeRequest)),
+    breaksConnections: has('dial') || parts.some(isEarlyFailure),
   }
 }
 
@@ -75,6 +69,24 @@ function isTunnelFailure(part: FaultPart): boolean {
 
 function isTlsFailure(part: FaultPart): boolean {
   return part.stage === 'tls' && part.failure.kind !== 'delay'
+}
+
+/**
+ * Why a fault cannot be injected by a filter, in words: it could do nothing, or not what is meant.
+ *
+ * @param unknown - The keys of the filter that cannot be known before there is a request.
+ */
+export function problemBeforeRequest(fault: Fault, unknown: readonly string[]): string | undefined {
+  const isForLater = (part: FaultPart): boolean => part.stage === 'dial' || isForExchanges(part)
+  if (unknown.length === 0 || (fault.parts.some(isForLater) && !fault.parts.some(isEarlyFailure))) return undefined
+  return (
+    `${fault.name} acts before there is a request, when the ${unknown.join(', ')} of the filter cannot be known; ` +
+    "expected a filter such as { host: 'pay.test' } or 'https://pay.test/**'"
+  )
+}
+
+function isEarlyFailure(part: FaultPart): boolean {
+  return isTunnelFailure(part) || isTlsFailure(part)
 }
 
 function isForExchanges({ stage }: FaultPart): boolean {

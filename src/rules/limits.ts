@@ -100,6 +100,12 @@ export class Limits {
     return this.isOpen ? undefined : `its time has not come (${this.#duringText()})`
   }
 
+  /** The same for somebody who has been told how often it was applied. */
+  get closedText(): string | undefined {
+    const { whyClosed } = this
+    return whyClosed?.startsWith('used up') && this.#calls > 0 ? 'used up' : whyClosed
+  }
+
   get #age(): number {
     return performance.now() - this.#madeAt
   }

@@ -25,15 +25,15 @@ const PLAIN_SEGMENT = new RegExp(`(?<=/)${PLAIN.replace('/', '')}+(?=[/?]|$)`, '
 
 /** What a filter demands literally; undefined when it is nothing that can be looked up. */
 export function indexKeyOf(filter: ExchangeFilter): IndexKey | undefined {
-  if (typeof filter === 'string') return keyOf(filter, undefined)
+  if (typeof filter === 'string') return literalsOf(filter, undefined)
   if (typeof filter !== 'object' || filter instanceof RegExp) return undefined
   const { url, path, host } = filter
   const pattern = typeof url === 'string' ? url : typeof path === 'string' ? path : undefined
-  return keyOf(pattern, typeof host === 'string' ? host : undefined)
+  return literalsOf(pattern, typeof host === 'string' ? host : undefined)
 }
 
 /** @param pattern - Of a URL or a path. */
-function keyOf(pattern: string | undefined, hostPattern: string | undefined): IndexKey | undefined {
+function literalsOf(pattern: string | undefined, hostPattern: string | undefined): IndexKey | undefined {
   if (pattern !== undefined && PLAIN_URL.test(pattern)) return { by: 'href', value: locate(pattern).href }
   if (pattern !== undefined && PLAIN_PATH.test(pattern)) {
     return { by: pattern.includes('?') ? 'pathAndQuery' : 'path', value: pattern }

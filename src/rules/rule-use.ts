@@ -17,6 +17,9 @@ export interface UsedFault {
   readonly label: string
 }
 
+/** For uses that are not counted, and repeat none. */
+export const UNCOUNTED: RuleUse['repeatable'] = { admission: { kind: 'use', number: -1 }, step: undefined }
+
 /** One use of a rule. What the rule is told later belongs to it too. */
 export class RuleUse {
   readonly rule: Rule

@@ -7,37 +7,19 @@ import { isByBrowserDoor } from '../source.ts'
 import { invalidRule, ruleFailed } from './act.ts'
 import type { Act, Blame } from './act.ts'
 import { noteCallSite } from './call-site.ts'
-import type { Chance } from './chance.ts'
 import { SharedPaces } from './fault-feed.ts'
-import { breaksHandshake, profileOf } from './fault-stages.ts'
+import { breaksHandshake, problemBeforeRequest, profileOf } from './fault-stages.ts'
 import type { ActProfile } from './fault-stages.ts'
 import type { CompiledFilter } from './filter.ts'
 import { Limits, timesText } from './limits.ts'
 import type { Admission, DuringOptions } from './limits.ts'
 import { Repeats } from './repeats.ts'
 import { RuleActs } from './rule-acts.ts'
-import { RuleUse } from './rule-use.ts'
+import { RuleHistory } from './rule-history.ts'
+import type { RuleHooks } from './rule-hooks.ts'
+import { RuleUse, UNCOUNTED } from './rule-use.ts'
 import { makeSteps } from './sequence.ts'
 import type { SequenceActs, SequenceStep, StepHost } from './sequence.ts'
-
-/** What a rule tells its list, and has from it. */
-export interface RuleHooks {
-  /** What is left to chance. */
-  readonly chance: Chance
-  /** Names the rule to chance: the same in every run. */
-  readonly label: string
-  removed(rule: Rule): void
-  /** It may do something else than before, or more or less often. */
-  changed(rule: Rule): void
-  /** It was given a fault that may act on what is under way. */
-  lateFaultAdded(rule: Rule): void
-  /** It was given a fault by which connections fail before there is a request. */
-  connectionFaultAdded(rule: Rule): void
-  /** A function of its filter threw. */
-  failed(error: MitmError, exchange: Exchange): void
-}
-
-const UNCOUNTED: RuleUse['repeatable'] = { admission: { kind: 'use', number: -1 }, step: undefined }
 
 /**
  * What is done to the exchanges that a filter means. Rules are made by `when()`; each method adds to the rule and takes
@@ -70,15 +52,9 @@ export class Rule extends RuleActs implements Disposable {
   readonly #findCallSite: () => string | undefined
   readonly #onChange = new Set<() => void>()
   readonly #repeats = new Repeats<RuleUse['repeatable']>()
-  /** The uses that are not over. */
-  readonly #running = new Set<RuleUse>()
-  /** How often each of its faults acted in those that are over. */
-  readonly #fired = new Map<string, number>()
-  /** Why it was not applied to what its filter means. */
-  readonly #skips = new WeakMap<Exchange, string>()
+  readonly #history = new RuleHistory()
   #steps: readonly SequenceActs[] = []
   #profile: ActProfile | undefined
-  #lastMiss: string | undefined
   #version = 0
   #isRemoved = false
 
@@ -191,7 +167,7 @@ export class Rule extends RuleActs implements Disposable {
   /** Lets it be applied in a span of time only, which begins when the rule is made. Outside of it, it is passed over. */
   during(span: DuringOptions): this {
     this.#limits.setDuring(span)
-    this.#changed()
+    this.#hooks.changed(this)
     return this
   }
 
@@ -208,9 +184,7 @@ export class Rule extends RuleActs implements Disposable {
    * import type { TestMitm } from 'playwright-mitm/core'
    *
    * export function recoverSlowly(mitm: TestMitm): void {
-   *   mitm
-   *     .post('https://pay.test/charge')
-   *     .sequence(faults.resetPeer(), 503, (rule) => rule.json({ id: 1 }, { status: 201 }))
+   *   mitm.post('https://pay.test/charge').sequence(faults.resetPeer(), 503, (step) => step.json({ id: 1 }))
    * }
    * ```
    */
@@ -249,21 +223,13 @@ export class Rule extends RuleActs implements Disposable {
   explain(): string {
     const { calls, skipped } = this
     const next = this.#steps[this.#limits.nextUse]
-    const closed = this.#limits.whyClosed
     const state = [
       `applied ${timesText(calls)}`,
       skipped > 0 && `skipped ${timesText(skipped)}`,
       next && `next is step ${next.number} (${next.text})`,
-      this.#isRemoved ? 'removed' : closed && calls > 0 && closed.startsWith('used up') ? 'used up' : closed,
+      this.#isRemoved ? 'removed' : this.#limits.closedText,
     ].filter(Boolean)
-    const fired = [...this.#allFired()].map(([text, count]) => `${text} ${timesText(count)}`)
-    return [
-      `${this.describe()}; ${state.join(', ')}`,
-      fired.length > 0 && `acted: ${fired.join(', ')}`,
-      this.#lastMiss !== undefined && `last passed over ${this.#lastMiss}`,
-    ]
-      .filter(Boolean)
-      .join('; ')
+    return `${this.describe()}; ${state.join(', ')}${this.#history.text()}`
   }
 
   /** As {@link Rule.explain}. */
@@ -288,10 +254,9 @@ export class Rule extends RuleActs implements Disposable {
 
   /** @internal Whether the rest of it is, once the body has come. What is not is noted. */
   restMatches(exchange: Exchange): boolean {
-    const [first, ...others] = this.filter.restMisses(exchange, this.#onThrow)
-    if (first === undefined) return true
-    this.#lastMiss = `${exchange.request.method} ${exchange.request.url} because ${[first, ...others].join(', and ')}`
-    return false
+    const misses = this.filter.restMisses(exchange, this.#onThrow)
+    if (misses.length > 0) this.#history.missed(exchange, misses)
+    return misses.length === 0
   }
 
   /** @internal Whether the filter means a connection on which there is no request yet. */
@@ -317,15 +282,15 @@ export class Rule extends RuleActs implements Disposable {
     const wasSpent = this.#limits.isSpent
     const admission = this.#limits.admit()
     if (!admission) return undefined
-    if (this.#limits.isSpent !== wasSpent || this.#steps.length > 0) this.#changed()
+    if (this.#limits.isSpent !== wasSpent || this.#steps.length > 0) this.#hooks.changed(this)
     if (admission.kind === 'skip') {
       undo?.push(() => this.takeBack(admission))
-      if (of instanceof Exchange) this.#skips.set(of, admission.why)
+      if (of instanceof Exchange) this.#history.skipped(of, admission.why)
       return undefined
     }
     const use = new RuleUse(this, of, { admission, step: this.#steps[admission.number], isCounted: true })
     undo?.push(() => use.takeBack())
-    this.#running.add(use)
+    this.#history.began(use)
     return use
   }
 
@@ -343,7 +308,7 @@ export class Rule extends RuleActs implements Disposable {
   /** Begins a use that is not counted. */
   #begin(of: Connection, repeat: RuleUse['repeatable']): RuleUse {
     const use = new RuleUse(this, of, { ...repeat, isCounted: false })
-    this.#running.add(use)
+    this.#history.began(use)
     return use
   }
 
@@ -356,13 +321,12 @@ export class Rule extends RuleActs implements Disposable {
   /** @internal Takes back what was counted. */
   takeBack(admission: Admission): void {
     this.#limits.takeBack(admission)
-    this.#changed()
+    this.#hooks.changed(this)
   }
 
   /** @internal A use is over. */
   ended(use: RuleUse): void {
-    if (!this.#running.delete(use)) return
-    for (const text of use.fired()) this.#fired.set(text, (this.#fired.get(text) ?? 0) + 1)
+    this.#history.ended(use)
   }
 
   /** @internal Calls back whenever its acts change. @returns What stops that. */
@@ -376,7 +340,7 @@ export class Rule extends RuleActs implements Disposable {
   /** @internal Why it was not applied to an exchange that its filter means. */
   passedOver(exchange: Exchange): string | undefined {
     if (this.#isRemoved) return 'it was removed'
-    return this.#hasActs ? (this.#skips.get(exchange) ?? this.#limits.whyClosed) : 'it does nothing yet'
+    return this.#hasActs ? (this.#history.whySkipped(exchange) ?? this.#limits.whyClosed) : 'it does nothing yet'
   }
 
   protected override add(act: Act): this {
@@ -391,20 +355,15 @@ export class Rule extends RuleActs implements Disposable {
       throw this.#refuse(method, `the rule has a sequence of ${this.#steps.length}, each of which is applied once`)
     }
     this.#limits.setTimes(method, count)
-    this.#changed()
+    this.#hooks.changed(this)
     return this
   }
 
   /** What acts before there is a request needs a filter that can be asked then. */
   #demandPossible(act: Act): void {
     if (act.kind !== 'fault') return
-    const unknown = this.filter.unknownBeforeRequest
-    if (unknown.length === 0 || !profileOf([act]).needsConnectionFilter) return
-    throw this.#refuse(
-      'fault',
-      `${act.fault.name} acts before there is a request, when the ${unknown.join(', ')} of the filter cannot be known; ` +
-        "expected a filter such as { host: 'pay.test' } or 'https://pay.test/**'",
-    )
+    const problem = problemBeforeRequest(act.fault, this.filter.unknownBeforeRequest)
+    if (problem) throw this.#refuse('fault', problem)
   }
 
   #stepHost(): StepHost {
@@ -414,31 +373,19 @@ export class Rule extends RuleActs implements Disposable {
       describe: () => this.describe(),
       refuse: this.#refuse,
       demandPossible: (act) => this.#demandPossible(act),
-      added: (act) => {
-        if (this.#steps.length > 0) this.#actsChanged(act)
-      },
+      added: (act) => (this.#steps.length > 0 ? this.#actsChanged(act) : undefined),
     }
   }
 
   #actsChanged(act?: Act): void {
     this.#version++
     this.#profile = undefined
-    this.#changed()
+    this.#hooks.changed(this)
     for (const listener of this.#onChange) listener()
     const { breaksConnections, relay } = act ? profileOf([act]) : this.profile
     if (this.#isRemoved) return
     if (breaksConnections) this.#hooks.connectionFaultAdded(this)
     if (relay) this.#hooks.lateFaultAdded(this)
-  }
-
-  #changed(): void {
-    this.#hooks.changed(this)
-  }
-
-  #allFired(): ReadonlyMap<string, number> {
-    const all = new Map(this.#fired)
-    for (const use of this.#running) for (const text of use.fired()) all.set(text, (all.get(text) ?? 0) + 1)
-    return all
   }
 
   readonly #refuse = (method: string, problem: string): MitmError => invalidRule(method, problem, this.describe())
@@ -447,8 +394,6 @@ export class Rule extends RuleActs implements Disposable {
     this.#hooks.failed(this.blame('choose', error), exchange)
   }
 
-  protected override readonly blame: Blame = (what, cause) => {
-    const { where } = this
-    return ruleFailed(`${JSON.stringify(this.describe())}${where ? ` (${where})` : ''}`, what, cause)
-  }
+  protected override readonly blame: Blame = (what, cause) =>
+    ruleFailed(`${JSON.stringify(this.describe())}${this.where ? ` (${this.where})` : ''}`, what, cause)
 }

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { Connection } from '../connection.ts'
 import { Exchange, HttpRequest } from '../exchange.ts'
 import { certExpired, latency, resetPeer } from '../faults/faults.ts'
-import type { Intervention } from '../middleware.ts'
 import { RuleList } from './rule-list.ts'
 import type { Rule } from './rule.ts'
 import type { SequenceStep } from './sequence.ts'
@@ -15,7 +14,7 @@ function exchangeOf(): Exchange {
 
 /** What a call gets: the status of an answer, the faults, or nothing. */
 async function next(rules: RuleList, exchange = exchangeOf()): Promise<number | string> {
-  const intervention = (await rules.intercept(exchange)) as Intervention | undefined
+  const intervention = await rules.intercept(exchange)
   const faults = (intervention?.faults?.faults ?? []).map(({ fault }) => fault.name).join()
   if (intervention?.answer?.kind !== 'respond') return faults || 'nothing'
   return (await intervention.answer.response(exchangeOf())).status
@@ -105,7 +104,7 @@ describe('sequence()', () => {
       code: 'MITM_INVALID_RULE',
       message: expect.stringMatching(pattern) as string,
     })
-    expect(() => tell(new RuleList().get('https://api.test/a'))).toThrow(invalid as Error)
+    expect(() => tell(new RuleList().get('https://api.test/a'))).toThrow(invalid)
   })
 
   it('leaves a rule as it was when it is refused', async () => {
