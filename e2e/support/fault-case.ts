@@ -12,6 +12,7 @@ export type Faults = typeof faults
  * - `tunnel: status 502`: for a client that opens its tunnel itself, the same of CONNECT;
  * - `hangs`, `body: hangs`: it waited, when this test had waited long enough;
  * - `succeeds`; `succeeds, 10 of 100 octets`; `succeeds, late`, when the response took its time; `succeeds, not decoded`;
+ *   `succeeds, with other octets`;
  * - `status 503`: it was answered, but not with 200;
  * - `connects without end`: it did not stop to connect.
  */
@@ -76,6 +77,7 @@ export function judge(
   lateMs: number = Number.POSITIVE_INFINITY,
 ): Seen {
   if (status !== 200) return `status ${status}`
+  if (!BODY.startsWith(body)) return 'succeeds, with other octets'
   if (body !== BODY) return `succeeds, ${Buffer.byteLength(body)} of ${Buffer.byteLength(BODY)} octets`
   return elapsedMs >= lateMs ? 'succeeds, late' : 'succeeds'
 }

@@ -60,8 +60,8 @@ const TUNNELS: readonly FaultCase[] = [
     ...REFUSED,
     code: 'connectStatus(407)',
     fault: (faults) => faults.connectStatus(407),
-    what: 'the proxy wants a password, for which a browser with windows asks the user',
-    connect: 'hangs',
+    what: 'the proxy wants a password. Chromium hands this very response to the page, without a body',
+    connect: 'body: ERR_TUNNEL_CONNECTION_FAILED',
     https: 'tunnel: status 407',
   },
   {

@@ -79,9 +79,8 @@ export function askByHttps(mitm: TestMitm, row: FaultCase, signal: AbortSignal, 
       stage = 'request'
       const { response, over } = await askIn(socket, row, signal, ca)
       stage = 'body'
-      const body = await bodyOf(response)
-      // A response may end well, and its request with an error.
-      await over
+      // A response may end well, and its request with an error; or both with one, the request first and more telling.
+      const [body] = await Promise.all([bodyOf(response), over])
       if (response.headers['content-encoding'] !== undefined) return 'succeeds, not decoded'
       return judge(response.statusCode ?? 0, body, performance.now() - startMs, row.lateMs)
     } catch (error) {
