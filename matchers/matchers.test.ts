@@ -219,9 +219,26 @@ Matching requests:
   })
 })
 
+describe('toHaveRequested() with what came of a request', () => {
+  it('proves that a fault acted, and that none did', async () => {
+    const broken = mitm.request('POST', 'https://pay.test/charge')
+    const matcher = expect(mitm).toHaveRequested({ url: 'https://pay.test/charge', fault: 'resetPeer' })
+    broken.faults.push({ name: 'resetPeer', text: 'resetPeer', at: 0 })
+    mitm.changes.fire()
+    await matcher
+
+    const whole = mitm.request('GET', 'https://pay.test/price')
+    const text = await failure(expect(mitm).toHaveRequested({ url: '**/price', fault: false }, { timeout: 10 }))
+    expect(text).toContain('- fault is none so far, expected none')
+    mitm.respond(whole, 200)
+    await expect(mitm).toHaveRequested({ url: '**/price', fault: false })
+    mitm.settle()
+    await expect(mitm).not.toHaveRequested({ url: '**/price', fault: true })
+  })
+})
+
 describe('toHaveRequestedTimes()', () => {
   it('does not count what the browser sends again by itself, and says so', async () => {
-    const mitm = new FakeMitm()
     const broken = mitm.request('POST', 'https://pay.test/charge')
     broken.isResent = true
     broken.endReason = 'fault'
