@@ -158,3 +158,29 @@ test('a matcher that nobody awaits fails its own test, not the next', async ({},
   expect(run.output).toMatch(/1 failed\s+.*forgetful/)
   expect(run.output).toContain('1 passed')
 })
+
+test('a test that fails after something was left to chance tells its seed, which a retry has again', async ({}, testInfo) => {
+  const run = await runPlaywright(
+    testInfo,
+    `test('lucky', async ({ mitm }) => {
+      mitm.when('**').respond(201)
+      mitm.when('**').respond(200).probability(0.5)
+      const drawn = []
+      for (let call = 0; call < 20; call++) drawn.push((await mitm.fetch('http://app.test/')).status)
+      throw new Error(drawn.join())
+    })
+    test('certain', async ({ mitm }) => {
+      mitm.when('**').respond(200)
+      throw new Error('fails')
+    })`,
+    { config: 'retries: 1' },
+  )
+  const [first, again] = run.results('lucky')
+  const seeds = (result: typeof first): unknown[] =>
+    (result?.annotations ?? []).flatMap(({ type, description }) => (type === 'mitm seed' ? [description] : []))
+  expect(seeds(first)).toEqual([expect.stringMatching(/^(\d+); .*seed: \1 /)])
+  expect(seeds(again)).toEqual(seeds(first))
+  expect(first?.error?.message).toMatch(/200.*201|201.*200/)
+  expect(again?.error?.message).toBe(first?.error?.message)
+  expect(seeds(run.result('certain'))).toEqual([])
+})

@@ -17,6 +17,8 @@ export interface Run {
   readonly report: JSONReport
   /** Every step of every test, as `category: title`. */
   readonly steps: Steps
+  /** The results of the test with this title, retries behind it. */
+  results(title: string): JSONReportTestResult[]
   /** The last result of the test with this title. */
   result(title: string): JSONReportTestResult
   /** The texts of its errors. */
@@ -71,6 +73,7 @@ export async function runPlaywright(testInfo: TestInfo, spec: string, options: R
     output,
     report,
     steps: JSON.parse(await readFile(stepsFile, 'utf8')) as Steps,
+    results: (title) => resultsOf(report, title),
     result,
     errors: (title) => result(title).errors.map(({ message }) => plain(message)),
   }
