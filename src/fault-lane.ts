@@ -41,6 +41,7 @@ export class FaultLane {
   #held: Buffer[] = []
   #heldBytes = 0
   #isClosed = false
+  #isOver = false
   #onceFree: (() => void)[] = []
   #events: EventEnds | undefined
   /** Offsets in the body behind each server-sent event. */
@@ -75,6 +76,7 @@ export class FaultLane {
   /** Takes octets; a promise when the sender has to wait. */
   add(octets: Buffer): MaybePromise<void> {
     if (this.#isClosed || octets.length === 0) return undefined
+    if (this.#isOver) return void this.#target.add(octets)
     if (this.#stop) return this.#hold(octets)
     this.#pass(octets)
     return undefined
@@ -110,6 +112,13 @@ export class FaultLane {
       ({ cut }) => this.#roomFor(cut) < 0 || (cut.afterBytes === undefined && !cut.forwards),
     )
     if (due) this.#stopAt(due)
+  }
+
+  /** The message is over: what still comes is none of the faults' business. Behind a cut nothing passes any more. */
+  finish(): void {
+    this.#isOver = true
+    if (this.#stop) this.close()
+    else this.#wake()
   }
 
   /** Nothing passes any more, and nothing is held. */

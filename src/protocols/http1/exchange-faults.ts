@@ -131,8 +131,8 @@ export class ExchangeFaults {
       const slowest = this.#paces.slowestClose(side)
       if (slowest) this.#session.closing.slow(side, slowest.ms, () => this.#note(slowest.fault))
     }
-    this.client.close()
-    this.server.close()
+    this.client.finish()
+    this.server.finish()
     this.#session.toClient.pace([])
     this.#session.toServer.pace([])
     this.#onChange?.()

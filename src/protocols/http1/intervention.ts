@@ -140,9 +140,9 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
     const given = { status, statusText, fields, ...(isHead ? { body: undefined } : { body: original.body, trailers }) }
     const message = await changed(session, given, transfer)
     const isPiped = plan?.responseStreams?.length || message.trailers?.length
-    if (message.body === undefined && isPiped && !hasNoBody(transfer.facts.method, status)) {
+    if (message.body === undefined && !message.stream && isPiped && !hasNoBody(transfer.facts.method, status)) {
       await pipeResponse(session, transfer, message)
-    } else if (message.body === undefined) {
+    } else if (message.body === undefined && !message.stream) {
       transfer.responseMode = 'forward'
       const head = {
         status: message.status,
