@@ -6,7 +6,7 @@ import { expectedOf } from './support/fault-case.ts'
 import type { FaultCase } from './support/fault-case.ts'
 import { CASES } from './support/fault-cases.ts'
 import { askByHttps, askByUndici, hasActed, outcome } from './support/fault-clients.ts'
-import { HOST, startFaultOrigin } from './support/fault-origin.ts'
+import { HOST, HOSTS, startFaultOrigin } from './support/fault-origin.ts'
 import type { Origin } from './support/origin.ts'
 
 let authority: CertificateAuthority
@@ -44,7 +44,7 @@ describe.concurrent.each(CASES)('$code ($asked)', (row) => {
 function startFaultMitm(): Promise<TestMitm> {
   return startMitm({
     certificateAuthority: authority,
-    hosts: { [HOST]: `127.0.0.1:${origin.port}` },
+    hosts: { [HOSTS]: `127.0.0.1:${origin.port}` },
     upstream: { ca: siteAuthority.certificate },
   })
 }
@@ -56,7 +56,7 @@ async function see(
   client: 'undici' | 'https',
 ): Promise<{ seen: string; signal: AbortSignal }> {
   const fault: Fault = row.fault(faults)
-  const rule = mitm.when({ host: HOST }).fault(fault)
+  const rule = mitm.when({ host: HOSTS }).fault(fault)
   const controller = new AbortController()
   const { signal } = controller
   const asking =

@@ -21,8 +21,8 @@ export type Seen = string
 /** One of several where versions of the client differ: the first is shown in the docs first. */
 export type Expected = Seen | readonly Seen[]
 
-/** What is asked for: how the server's response of {@link BODY} says where it ends. */
-export type Asked = 'content-length' | 'chunked' | 'until close' | 'gzip' | 'redirect'
+/** What is asked for: how the server's response of {@link BODY} says where it ends, or how it is coded, or where it is. */
+export type Asked = 'content-length' | 'chunked' | 'until close' | 'gzip' | 'cross-origin'
 
 /**
  * The clients of the matrix. Of Chromium there are several: as the fixtures set it up; with the mitm as an HTTP proxy, in place

@@ -227,6 +227,15 @@ const BODIES: readonly FaultCase[] = [
 const STATUSES: readonly FaultCase[] = [
   {
     ...HTTP,
+    ...SUCCEEDS,
+    code: 'missingCors()',
+    fault: (faults) => faults.missingCors(),
+    what: 'no `access-control-…` fields: a page of another origin may not read it; nobody but a browser minds',
+    asked: 'cross-origin',
+    chromium: 'ERR_FAILED',
+  },
+  {
+    ...HTTP,
     code: 'status(503, { retryAfter: 2 })',
     fault: (faults) => faults.status(503, { retryAfter: 2 }),
     what: 'an answer in place of the server',

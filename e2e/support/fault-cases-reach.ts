@@ -88,7 +88,7 @@ const TUNNELS: readonly FaultCase[] = [
     what: 'the proxy resets the connection (RST) in place of a reply',
     chromium: 'ERR_CONNECTION_RESET',
     connect: 'ERR_CONNECTION_RESET',
-    undici: 'ECONNRESET',
+    undici: ['ECONNRESET', 'UND_ERR_SOCKET'],
     https: 'tunnel: ECONNRESET',
   },
   {

@@ -191,7 +191,7 @@ const HANDSHAKES: readonly FaultCase[] = [
     fault: (faults) => faults.tlsReset(),
     what: 'the connection is reset (RST) in answer to the hello',
     chromium: 'ERR_CONNECTION_RESET',
-    undici: 'ECONNRESET',
+    undici: ['ECONNRESET', 'UND_ERR_SOCKET'],
     https: 'ECONNRESET',
   },
   {

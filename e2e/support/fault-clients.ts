@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls'
 import type { TestMitm } from 'playwright-mitm/core'
 import { expectedOf, judge } from './fault-case.ts'
 import type { Client, FaultCase, Seen } from './fault-case.ts'
-import { HOST, pathOf } from './fault-origin.ts'
+import { urlOf } from './fault-origin.ts'
 
 /** A request under way. */
 export interface Asking {
@@ -58,7 +58,7 @@ export function askByUndici(mitm: TestMitm, row: FaultCase, signal: AbortSignal)
     const startMs = performance.now()
     try {
       const init = row.uploads ? { method: 'POST', body: 'u'.repeat(row.uploads) } : {}
-      const response = await mitm.fetch(`https://${HOST}${pathOf(row.asked ?? 'content-length')}`, { ...init, signal })
+      const response = await mitm.fetch(urlOf(row), { ...init, signal })
       hasHead = true
       return judge(response.status, await response.text(), performance.now() - startMs, row.lateMs)
     } catch (error) {
@@ -74,7 +74,7 @@ export function askByHttps(mitm: TestMitm, row: FaultCase, signal: AbortSignal, 
   const ask = async (): Promise<Seen> => {
     const startMs = performance.now()
     try {
-      const { status, socket } = await openTunnel(mitm, signal)
+      const { status, socket } = await openTunnel(mitm, urlOf(row).hostname, signal)
       if (!socket) return `tunnel: status ${status}`
       stage = 'request'
       const { response, over } = await askIn(socket, row, signal, ca)
@@ -92,9 +92,10 @@ export function askByHttps(mitm: TestMitm, row: FaultCase, signal: AbortSignal, 
 
 async function openTunnel(
   mitm: TestMitm,
+  host: string,
   signal: AbortSignal,
 ): Promise<{ status: number; socket: Duplex | undefined }> {
-  const path = `${HOST}:443`
+  const path = `${host}:443`
   return new Promise((resolve, reject) => {
     const request = httpRequest({
       port: mitm.port,
@@ -121,12 +122,13 @@ async function askIn(
   signal: AbortSignal,
   ca: string,
 ): Promise<{ response: IncomingMessage; over: Promise<void> }> {
+  const { hostname, pathname } = urlOf(row)
   const request = httpsRequest({
-    host: HOST,
-    path: pathOf(row.asked ?? 'content-length'),
+    host: hostname,
+    path: pathname,
     method: row.uploads ? 'POST' : 'GET',
     signal,
-    createConnection: () => connectTls({ socket, servername: HOST, ca }),
+    createConnection: () => connectTls({ socket, servername: hostname, ca }),
   })
   const over = new Promise<void>((resolve, reject) => {
     request.on('error', reject)

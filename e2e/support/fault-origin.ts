@@ -2,12 +2,15 @@
 import { gzipSync } from 'node:zlib'
 import type { CertificateAuthority } from 'playwright-mitm/core'
 import { BODY } from './fault-case.ts'
-import type { Asked } from './fault-case.ts'
+import type { Asked, FaultCase } from './fault-case.ts'
 import { startOrigin } from './origin.ts'
 import type { Answer, Origin } from './origin.ts'
 
-/** The name by which it is asked. */
+/** The name by which it is asked, but for what is cross-origin. */
 export const HOST = 'app.test'
+const OTHER_HOST = 'api.test'
+/** Both of them. */
+export const HOSTS = '*.test'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const PIECE = 25
@@ -32,13 +35,17 @@ const ANSWERS: Readonly<Record<Asked, Answer>> = {
     const fields = { ...JSON_TYPE, 'content-encoding': 'gzip', 'content-length': octets.length }
     response.writeHead(200, fields).end(octets)
   },
-  redirect: (_, response) => {
-    response.writeHead(302, { location: pathOf('content-length'), 'content-length': 0 }).end()
+  'cross-origin': (_, response) => {
+    response.writeHead(200, { ...JSON_TYPE, 'access-control-allow-origin': '*' }).end(BODY)
   },
 }
 
 /** Where it is asked for it. */
-export function pathOf(asked: Asked): string {
+export function urlOf({ asked = 'content-length' }: Pick<FaultCase, 'asked'>): URL {
+  return new URL(pathOf(asked), `https://${asked === 'cross-origin' ? OTHER_HOST : HOST}`)
+}
+
+function pathOf(asked: Asked): string {
   return `/${asked.replaceAll(' ', '-')}`
 }
 

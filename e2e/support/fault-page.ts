@@ -3,7 +3,7 @@ import type { Page } from '@playwright/test'
 import { judge } from './fault-case.ts'
 import type { FaultCase, Seen } from './fault-case.ts'
 import type { Asking } from './fault-clients.ts'
-import { HOST, pathOf } from './fault-origin.ts'
+import { HOST, urlOf } from './fault-origin.ts'
 
 /** What the page itself gets to know. */
 interface PageOutcome {
@@ -21,8 +21,7 @@ export async function openPage(page: Page): Promise<void> {
 
 /** Asks with the page's `fetch`. What failed is told in the browser's own code, which a page never sees. */
 export function askByPage(page: Page, row: FaultCase): Asking {
-  const path = pathOf(row.asked ?? 'content-length')
-  const url = `https://${HOST}${path}`
+  const { href: url } = urlOf(row)
   // Also emitted for what followed from redirects.
   const codes: string[] = []
   page.on('requestfailed', (request) => codes.push(request.failure()?.errorText ?? ''))

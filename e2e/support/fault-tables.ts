@@ -149,7 +149,10 @@ function columnOf(title: string, client: Client): Column {
 
 /** `body: ECONNRESET` is said of a code: in print, the code stands out. */
 function show(seen: Seen): string {
-  return seen.replaceAll(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\bE[A-Z]{3,}\b/g, (code) => `\`${code}\``)
+  return seen.replaceAll(
+    /\b[A-Z][A-Z0-9]*(?:[_/][A-Z0-9]+)+\b|\bE[A-Z]{3,}\b|\bUNSPECIFIED\b|\bHTTPParserError\b/g,
+    (code) => `\`${code}\``,
+  )
 }
 
 function bare(seen: Seen): string {

@@ -8,7 +8,7 @@ import type { TestMitm } from 'playwright-mitm/core'
 import { expectedOf } from './fault-case.ts'
 import type { Client, FaultCase } from './fault-case.ts'
 import { hasActed, outcome } from './fault-clients.ts'
-import { HOST, startFaultOrigin } from './fault-origin.ts'
+import { HOSTS, startFaultOrigin } from './fault-origin.ts'
 import { askByPage, openPage } from './fault-page.ts'
 import { makeTrustingHome } from './fault-store.ts'
 
@@ -29,7 +29,7 @@ export const test: ReturnType<typeof base.extend<object, FaultWorkerFixtures>> =
     async ({}, use) => {
       const authority = await CertificateAuthority.create()
       await using origin = await startFaultOrigin(authority)
-      await use({ hosts: { [HOST]: `127.0.0.1:${origin.port}` }, upstream: { ca: authority.certificate } })
+      await use({ hosts: { [HOSTS]: `127.0.0.1:${origin.port}` }, upstream: { ca: authority.certificate } })
     },
     { scope: 'worker' },
   ],
@@ -37,8 +37,7 @@ export const test: ReturnType<typeof base.extend<object, FaultWorkerFixtures>> =
     async ({ launchOptions, mitmCertificateAuthority }, use) => {
       await using home = await makeTrustingHome(mitmCertificateAuthority.certificate, launchOptions.env ?? process.env)
       if (!home) return use(undefined)
-      const args = (launchOptions.args ?? []).filter((arg) => !arg.startsWith('--ignore-certificate-errors'))
-      const browser = await chromium.launch({ ...launchOptions, args, env: home.env })
+      const browser = await chromium.launch({ ...launchOptions, env: home.env })
       await use(browser)
       await browser.close()
     },
@@ -51,7 +50,7 @@ export const test: ReturnType<typeof base.extend<object, FaultWorkerFixtures>> =
 export async function see(page: Page, mitm: TestMitm, row: FaultCase, client: Client): Promise<void> {
   await openPage(page)
   const fault = row.fault(faults)
-  const rule = mitm.when({ host: HOST }).fault(fault)
+  const rule = mitm.when({ host: HOSTS }).fault(fault)
   const seen = await outcome(askByPage(page, row), { mitm, row, client, name: fault.name })
   expect(expectedOf(row, client)).toContain(seen)
   expect(hasActed(mitm, fault.name), `${fault.name} has acted`).toBe(true)
