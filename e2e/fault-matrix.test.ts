@@ -21,12 +21,6 @@ beforeAll(async () => {
 afterAll(() => origin.close())
 
 describe.concurrent.each(CASES)('$code ($asked)', (row) => {
-  test('is what its row says', () => {
-    // The code of a row is what users paste.
-    const pasted: unknown = new Function('faults', `return faults.${row.code}`)(faults)
-    expect(pasted).toMatchObject({ name: row.fault(faults).name, text: row.fault(faults).text })
-  })
-
   test(`undici: ${expectedOf(row, 'undici')[0]}`, async () => {
     await using mitm = await startFaultMitm()
     const { seen, signal } = await see(mitm, row, 'undici')

@@ -137,7 +137,7 @@ async function askIn(
   })
   const response = new Promise<IncomingMessage>((resolve) => request.on('response', resolve))
   request.end(row.uploads ? 'u'.repeat(row.uploads) : undefined)
-  const failed = over.then(() => Promise.reject<never>(new Error('Closed without a response')))
+  const failed = over.then(() => Promise.reject(new Error('Closed without a response')))
   return { response: await Promise.race([response, failed]), over }
 }
 

@@ -41,13 +41,13 @@ const SPEAKERS: readonly { readonly title: string; readonly clients: readonly Cl
 /** Puts the tables into the text of the docs, between their marks. @throws when a mark is missing */
 export function withTables(text: string, tables: Readonly<Record<string, string>>): string {
   let result = text
-  for (const [name, table] of Object.entries(tables)) {
+  for (const [name, lines] of Object.entries(tables)) {
     const begin = `<!-- generated: ${name} -->`
     const end = `<!-- /generated: ${name} -->`
     const from = result.indexOf(begin)
     const to = result.indexOf(end)
     if (from === -1 || to < from) throw new Error(`docs/faults.md has no ${begin} … ${end}`)
-    result = `${result.slice(0, from + begin.length)}\n\n${table}\n\n${result.slice(to)}`
+    result = `${result.slice(0, from + begin.length)}\n\n${lines}\n\n${result.slice(to)}`
   }
   return result
 }
@@ -137,20 +137,31 @@ function presetTable(presets: Presets): string {
 }
 
 function rate(kbps: number): string {
-  return kbps >= 1000 ? `${kbps / 1000} Mbit/s` : `${kbps} kbit/s`
+  return kbps >= 1000 ? `${rounded(kbps / 1000)} Mbit/s` : `${rounded(kbps)} kbit/s`
+}
+
+function rounded(value: number): number {
+  return Number(value.toFixed(2))
 }
 
 function columnOf(title: string, client: Client): Column {
   return {
     title,
-    cell: (row) => expectedOf(row, client).map(show).join(' or '),
+    cell: (row) => either(expectedOf(row, client)),
   }
+}
+
+/** All that may be seen. The stage is said once, where it is that of all. */
+function either([first = '', ...others]: readonly Seen[]): string {
+  const stage = /^\w+: /.exec(first)?.[0] ?? ''
+  const rest = others.map((seen) => (stage && seen.startsWith(stage) ? seen.slice(stage.length) : seen))
+  return [first, ...rest].map(show).join(' or ')
 }
 
 /** `body: ECONNRESET` is said of a code: in print, the code stands out. */
 function show(seen: Seen): string {
   return seen.replaceAll(
-    /\b[A-Z][A-Z0-9]*(?:[_/][A-Z0-9]+)+\b|\bE[A-Z]{3,}\b|\bUNSPECIFIED\b|\bHTTPParserError\b/g,
+    /\b[A-Z][A-Z0-9]*(?:[_/]+[A-Z0-9]+)+\b|\bE[A-Z]{3,}\b|\bUNSPECIFIED\b|\bHTTPParserError\b/g,
     (code) => `\`${code}\``,
   )
 }
