@@ -1,5 +1,5 @@
 /** The error for what a rule cannot do. */
-import { MitmError } from '../errors.ts'
+import { isMitmError, MitmError } from '../errors.ts'
 import { noteCallSite } from './call-site.ts'
 
 /**
@@ -11,4 +11,13 @@ export function invalidRule(method: string, problem: string, rule?: string): Mit
   const where = noteCallSite()()
   const named = rule === undefined ? '' : ` of the rule ${JSON.stringify(rule)}`
   return new MitmError('MITM_INVALID_RULE', `Cannot use ${method}()${named}${where ? ` (${where})` : ''}: ${problem}`)
+}
+
+/** An error that {@link invalidRule} made without knowing the rule, with the rule in its text. */
+export function ofRule(error: unknown, rule: string): unknown {
+  if (!isMitmError(error) || error.code !== 'MITM_INVALID_RULE' || / of the rule "/.test(error.message)) return error
+  const text = error.message.replace(/ \[MITM_INVALID_RULE\]$/, '')
+  return new MitmError('MITM_INVALID_RULE', text.replace('()', `() of the rule ${JSON.stringify(rule)}`), {
+    cause: error.cause,
+  })
 }

@@ -3,7 +3,7 @@ import type { Exchange } from '../exchange.ts'
 import type { Fault } from '../fault.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { DataTransform } from '../middleware.ts'
-import { blockAct, invalidRule } from './act.ts'
+import { blockAct } from './act.ts'
 import type { Act, Blame } from './act.ts'
 import { jsonAct, redirectAct, respondAct, shared } from './answer-act.ts'
 import type { JsonInit, Responder } from './answer-act.ts'
@@ -15,6 +15,7 @@ import type { StreamFactory } from './data-act.ts'
 import type { HeadersInput } from './headers-input.ts'
 import { delayAct, earlyHintsAct, interimAct } from './interim-act.ts'
 import type { RequestChange, ResponseChange } from './message-change.ts'
+import { invalidRule, ofRule } from './invalid-rule.ts'
 import { forwardAct, rewriteRequestAct, rewriteResponseAct } from './rewrite-act.ts'
 import type { RequestRewriter, ResponseRewriter } from './rewrite-act.ts'
 import { sseAct } from './sse-act.ts'
@@ -66,12 +67,18 @@ export abstract class RuleActs {
    */
   respond(answer: RespondInit | Responder): this
   respond(answer: number | RespondInit | Responder, body?: AnswerBody, headers?: HeadersInput): this {
-    return this.decide('respond', respondAct(answer, body, headers, this.blame))
+    return this.decide(
+      'respond',
+      this.#made(() => respondAct(answer, body, headers, this.blame)),
+    )
   }
 
   /** Answers with `value` as JSON. Decides. */
   json(value: unknown, init?: JsonInit): this {
-    return this.decide('json', jsonAct(value, init, this.blame))
+    return this.decide(
+      'json',
+      this.#made(() => jsonAct(value, init, this.blame)),
+    )
   }
 
   /**
@@ -81,7 +88,10 @@ export abstract class RuleActs {
    * @param status - 301, 302, 303, 307 or 308.
    */
   redirect(url: string | URL, status = 302): this {
-    return this.decide('redirect', redirectAct(url, status, this.blame))
+    return this.decide(
+      'redirect',
+      this.#made(() => redirectAct(url, status, this.blame)),
+    )
   }
 
   /**
@@ -91,12 +101,18 @@ export abstract class RuleActs {
    *   request. What comes of a generator is closed when the client leaves.
    */
   sse(events: EventSourceInput | ((exchange: Exchange) => MaybePromise<EventSourceInput>), init: SseInit = {}): this {
-    return this.decide('sse', sseAct(events, init, this.blame))
+    return this.decide(
+      'sse',
+      this.#made(() => sseAct(events, init, this.blame)),
+    )
   }
 
   /** Cuts the connection to the client without a response. Decides. */
   block(): this {
-    return this.decide('block', blockAct())
+    return this.decide(
+      'block',
+      this.#made(() => blockAct()),
+    )
   }
 
   /**
@@ -115,7 +131,7 @@ export abstract class RuleActs {
 
   /** Sends a `1xx` response before anything else; not to a client of HTTP/1.0. @param status - 100 to 199, not 101. */
   interim(status: number, headers?: HeadersInput): this {
-    return this.add(interimAct(status, headers))
+    return this.add(this.#made(() => interimAct(status, headers)))
   }
 
   /**
@@ -124,17 +140,17 @@ export abstract class RuleActs {
    * @param hints - The values of `link` fields, or header fields.
    */
   earlyHints(hints: string | readonly string[] | HeadersInput): this {
-    return this.add(earlyHintsAct(hints))
+    return this.add(this.#made(() => earlyHintsAct(hints)))
   }
 
   /** Changes the request before it goes to the server. A function is called when the body has come whole. */
   rewriteRequest(change: RequestChange | RequestRewriter): this {
-    return this.add(rewriteRequestAct(change, this.blame))
+    return this.add(this.#made(() => rewriteRequestAct(change, this.blame)))
   }
 
   /** Changes the response, the server's or an answer. A function is called when the body has come whole. */
   rewriteResponse(change: ResponseChange | ResponseRewriter): this {
-    return this.add(rewriteResponseAct(change, this.blame))
+    return this.add(this.#made(() => rewriteResponseAct(change, this.blame)))
   }
 
   /**
@@ -144,7 +160,7 @@ export abstract class RuleActs {
    * @param options - With `keepHost` the `Host` field stays what it was.
    */
   forwardTo(origin: string, options?: { readonly keepHost?: boolean }): this {
-    return this.add(forwardAct(origin, options))
+    return this.add(this.#made(() => forwardAct(origin, options)))
   }
 
   /**
@@ -154,27 +170,27 @@ export abstract class RuleActs {
    * @param factory - Makes a `TransformStream` of octets for each request.
    */
   transformRequest(factory: StreamFactory): this {
-    return this.add(streamAct('requestStream', factory, this.blame))
+    return this.add(this.#made(() => streamAct('requestStream', factory, this.blame)))
   }
 
   /** As `transformRequest`, for the body of the response, the server's or an answer. */
   transformResponse(factory: StreamFactory): this {
-    return this.add(streamAct('responseStream', factory, this.blame))
+    return this.add(this.#made(() => streamAct('responseStream', factory, this.blame)))
   }
 
   /** Changes the octets of the response on their way to the client. */
   serverData(transform: DataTransform): this {
-    return this.add(dataAct('serverData', transform, this.blame))
+    return this.add(this.#made(() => dataAct('serverData', transform, this.blame)))
   }
 
   /** Changes the octets of the request on their way to the server. */
   clientData(transform: DataTransform): this {
-    return this.add(dataAct('clientData', transform, this.blame))
+    return this.add(this.#made(() => dataAct('clientData', transform, this.blame)))
   }
 
   /** Waits so many milliseconds before the request goes on or is answered. */
   delay(ms: number): this {
-    return this.add(delayAct(ms))
+    return this.add(this.#made(() => delayAct(ms)))
   }
 
   /** Makes something go wrong: `fault(faults.resetPeer())`. Several faults act together. */
@@ -183,9 +199,18 @@ export abstract class RuleActs {
     return isDeciding(act) ? this.decide('fault', act) : this.add(act)
   }
 
+  /** What `make` makes; what it refuses is told with the rule that it is for. */
+  #made(make: () => Act): Act {
+    try {
+      return make()
+    } catch (error) {
+      throw ofRule(error, this.describe())
+    }
+  }
+
   /** Adds what answers. @throws {@link MitmError} `MITM_INVALID_RULE` when something does already */
   protected decide(method: string, act: Act): this {
-    if (this.decides) throw invalidRule(method, `the rule has an answer already (${this.describe()}), expected one`)
+    if (this.decides) throw invalidRule(method, 'it has an answer already, expected one', this.describe())
     if (act.kind !== 'answer') return this.add(act)
     // Asked for late: cors() may be called after this.
     return this.add({ ...act, answer: shared(act.answer, () => this.corsSetting) })

@@ -285,3 +285,20 @@ describe('Rule', () => {
     expect(rules.when({}).explain()).toBe('when any request: does nothing yet; applied 0 times')
   })
 })
+
+describe('what a rule refuses', () => {
+  it.each<[string, (rule: Rule) => unknown]>([
+    ['respond', (rule) => rule.respond(99)],
+    ['json', (rule) => rule.json(undefined)],
+    ['redirect', (rule) => rule.redirect('http://[bad')],
+    ['rewriteResponse', (rule) => rule.rewriteResponse({ status: 1 })],
+    ['delay', (rule) => rule.delay(-1)],
+    ['times', (rule) => rule.times(-1)],
+    ['probability', (rule) => rule.probability(2)],
+    ['json', (rule) => rule.respond(200).json(1)],
+  ])('%s: the error names the rule, and the line of the spec', (method, tell) => {
+    const rule = new RuleList().get('https://api.test/a')
+    const words = String.raw`^Cannot use ${method}\(\) of the rule "when GET https://api\.test/a: .+" \(src/rules/rule\.test\.ts:\d+\): `
+    expect(() => tell(rule)).toThrow(new RegExp(words))
+  })
+})

@@ -1,6 +1,8 @@
 /** A socket as tests hold it: write octets, await octets, await the end. */
 import type { Socket } from 'node:net'
 
+import { hiddenReset } from '../flow/close.ts'
+
 /** How the other side ended: with a FIN, with a reset, or not at all before this side closed the socket. */
 export type WireEnd = 'fin' | 'reset' | 'closed'
 
@@ -24,7 +26,8 @@ export class Wire {
         resolve(this.#end)
         this.#wake()
       }
-      socket.on('end', () => over('fin'))
+      // Octets and a reset that come together look like an end at first.
+      socket.on('end', () => over(hiddenReset(socket) ? 'reset' : 'fin'))
       socket.on('error', () => over('reset'))
       socket.on('close', () => over('closed'))
     })
