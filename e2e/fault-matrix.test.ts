@@ -40,6 +40,8 @@ function startFaultMitm(): Promise<TestMitm> {
     certificateAuthority: authority,
     hosts: { [HOSTS]: `127.0.0.1:${origin.port}` },
     upstream: { ca: siteAuthority.certificate },
+    // One with which something is lost.
+    seed: 1,
   })
 }
 
