@@ -89,7 +89,9 @@ function asItIs(message: RewrittenResponse): RewrittenResponse {
 function asStream(message: RewrittenResponse): RewrittenResponse {
   const { body } = message
   if (body === undefined || body.length === 0) return message
-  return { ...message, body: undefined, stream: one(body) }
+  // A length of the server's would be taken for the stream's.
+  const fields = message.fields.filter(([name]) => name.toLowerCase() !== 'content-length')
+  return { ...message, fields, body: undefined, stream: one(body) }
 }
 
 async function* one(octets: Buffer): AsyncGenerator<Uint8Array> {
