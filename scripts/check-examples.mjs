@@ -90,7 +90,7 @@ async function compile() {
   return new Promise((resolve) => {
     const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
     execFile(process.execPath, [compiler, '-p', FOLDER], { cwd: ROOT }, (error, stdout, stderr) => {
-      resolve(error ? stdout + stderr || String(error) : '')
+      resolve(error ? stdout + stderr || error.message : '')
     })
   })
 }

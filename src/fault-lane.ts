@@ -76,9 +76,9 @@ export class FaultLane {
   /** Takes octets; a promise when the sender has to wait. */
   add(octets: Buffer): MaybePromise<void> {
     if (this.#isClosed || octets.length === 0) return undefined
-    if (this.#isOver) return void this.#target.add(octets)
-    if (this.#stop) return this.#hold(octets)
-    this.#pass(octets)
+    if (this.#stop && !this.#isOver) return this.#hold(octets)
+    if (this.#isOver) this.#target.add(octets)
+    else this.#pass(octets)
     return undefined
   }
 

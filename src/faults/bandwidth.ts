@@ -42,7 +42,7 @@ export function bandwidth(options: BandwidthOptions): Fault {
 }
 
 /** A pace that holds a rate: octets are there when the last of them would have come over the line. */
-export function bandwidthPace(kbps: number): Pace {
+function bandwidthPace(kbps: number): Pace {
   const mostBytes = Math.max(1, Math.min(MAX_PIECE_BYTES, Math.floor((kbps * MAX_PIECE_MS) / 8)))
   let freeAtMs = Number.NEGATIVE_INFINITY
   return {

@@ -48,7 +48,7 @@ export function dribble(options: DribbleOptions): Fault {
 }
 
 /** A pace that lets out bodies in pieces. The options are taken to be valid. */
-export function dribblePace(chunks: number, totalMs: number): Pace {
+function dribblePace(chunks: number, totalMs: number): Pace {
   let headLeft = 0
   let bodyBytes: number | undefined
   let passed = 0

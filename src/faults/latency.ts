@@ -60,7 +60,7 @@ export function latency(options: LatencyOptions): Fault {
 }
 
 /** A pace that delays. The options are taken to be valid. */
-export function latencyPace(
+function latencyPace(
   ms: number,
   jitterMs: number,
   distribution: LatencyDistribution,

@@ -64,7 +64,7 @@ export function packetLoss(options: PacketLossOptions): Fault {
 }
 
 /** A pace that waits for lost segments. The options are taken to be valid. */
-export function packetLossPace(rate: number, correlation: number, rtoMs: number, random: () => number): Pace {
+function packetLossPace(rate: number, correlation: number, rtoMs: number, random: () => number): Pace {
   let wasLost = false
   let lastMs = Number.NEGATIVE_INFINITY
 

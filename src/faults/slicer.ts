@@ -53,7 +53,7 @@ export function slicer(options: SlicerOptions): Fault {
 }
 
 /** A pace that cuts into pieces. The options are taken to be valid. */
-export function slicerPace(averageSize: number, sizeVariation: number, delayMs: number, random: () => number): Pace {
+function slicerPace(averageSize: number, sizeVariation: number, delayMs: number, random: () => number): Pace {
   let freeAtMs = Number.NEGATIVE_INFINITY
   const slice = (octets: Buffer): readonly Buffer[] => {
     if (octets.length <= averageSize + sizeVariation) return [octets]

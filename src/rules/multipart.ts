@@ -45,7 +45,7 @@ export function multipartOf(exchange: Exchange): readonly MultipartPart[] {
  *
  * @throws {@link Unreadable} saying at which octet it is malformed.
  */
-export function parseMultipart(octets: Buffer, boundary: string): MultipartPart[] {
+function parseMultipart(octets: Buffer, boundary: string): MultipartPart[] {
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
   const opening = delimiter.subarray(CRLF.length)
   const isOpenAtOnce = octets.subarray(0, opening.length).equals(opening)
