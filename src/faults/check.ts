@@ -1,6 +1,7 @@
 /** Checks the options of faults, so that each of them refuses bad input in the same words. */
 import { MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
+import { noteCallSite } from '../internal/call-site.ts'
 
 /** What an option must be: what is wrong with a value, in words; undefined when nothing is. */
 export type OptionCheck = (value: unknown) => string | undefined
@@ -35,9 +36,10 @@ export function checkOptions<Options extends object>(
   return options
 }
 
-/** The error for a fault that cannot be. */
+/** The error for a fault that cannot be. It names the line of the call. */
 export function invalidFault(fault: string, problem: string): MitmError {
-  return new MitmError('MITM_INVALID_FAULT', `Cannot make the fault ${fault}(): ${problem}`)
+  const where = noteCallSite()()
+  return new MitmError('MITM_INVALID_FAULT', `Cannot make the fault ${fault}()${where ? ` (${where})` : ''}: ${problem}`)
 }
 
 /** An option that may be left out. */

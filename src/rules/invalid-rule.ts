@@ -1,6 +1,6 @@
 /** The error for what a rule cannot do. */
 import { isMitmError, MitmError } from '../errors.ts'
-import { noteCallSite } from './call-site.ts'
+import { noteCallSite } from '../internal/call-site.ts'
 
 /**
  * The error for a method of a rule that was told something it cannot do. It names the line of the call.
