@@ -39,7 +39,10 @@ export function checkOptions<Options extends object>(
 /** The error for a fault that cannot be. It names the line of the call. */
 export function invalidFault(fault: string, problem: string): MitmError {
   const where = noteCallSite()()
-  return new MitmError('MITM_INVALID_FAULT', `Cannot make the fault ${fault}()${where ? ` (${where})` : ''}: ${problem}`)
+  return new MitmError(
+    'MITM_INVALID_FAULT',
+    `Cannot make the fault ${fault}()${where ? ` (${where})` : ''}: ${problem}`,
+  )
 }
 
 /** An option that may be left out. */

@@ -60,12 +60,7 @@ export function latency(options: LatencyOptions): Fault {
 }
 
 /** A pace that delays. The options are taken to be valid. */
-function latencyPace(
-  ms: number,
-  jitterMs: number,
-  distribution: LatencyDistribution,
-  random: () => number,
-): Pace {
+function latencyPace(ms: number, jitterMs: number, distribution: LatencyDistribution, random: () => number): Pace {
   let lastMs = Number.NEGATIVE_INFINITY
   return {
     schedule({ octets, atMs }) {
