@@ -150,6 +150,7 @@ export class UnmatchedPolicy {
     return {
       answer: {
         kind: 'respond',
+        answeredBy: 'mitm',
         needsBody: false,
         response: () => ({ status: NOT_FORWARDED, statusText: 'Bad Gateway', fields, body }),
       },

@@ -34,7 +34,7 @@ export async function answer(session: Session, transfer: Transfer, how: Answer):
   transfer.isLingering = response.stream !== undefined
   await session.ledger.whenIdle()
   if (transfer.isOver) discard(response.stream)
-  else await writeAnswer(session, transfer, response, 'rule')
+  else await writeAnswer(session, transfer, response, how.answeredBy ?? 'rule')
 }
 
 /** Sends a response of our own making, and is done with the exchange. */
