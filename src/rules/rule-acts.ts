@@ -12,6 +12,7 @@ import { problemWithCors } from './cors.ts'
 import type { CorsOptions, CorsSetting } from './cors.ts'
 import { dataAct, streamAct } from './data-act.ts'
 import type { StreamFactory } from './data-act.ts'
+import { show } from './filter-text.ts'
 import type { HeadersInput } from './headers-input.ts'
 import { delayAct, earlyHintsAct, interimAct } from './interim-act.ts'
 import type { RequestChange, ResponseChange } from './message-change.ts'
@@ -195,6 +196,8 @@ export abstract class RuleActs {
 
   /** Makes something go wrong: `fault(faults.resetPeer())`. Several faults act together. */
   fault(fault: Fault): this {
+    const problem = problemWithFault(fault)
+    if (problem) throw invalidRule('fault', problem, this.describe())
     const act: Act = { kind: 'fault', text: fault.text, fault }
     return isDeciding(act) ? this.decide('fault', act) : this.add(act)
   }
@@ -223,6 +226,21 @@ export abstract class RuleActs {
 
   /** @internal What it is for and what it does, in words. */
   abstract describe(): string
+}
+
+/** What is wrong with what should be a fault, in words; undefined when nothing is. */
+function problemWithFault(fault: unknown): string | undefined {
+  const expected = 'expected one that a function of faults has made, such as faults.resetPeer()'
+  if (typeof fault === 'function')
+    return `it is the function ${fault.name || 'itself'}, which must be called: ${expected}`
+  const isFault =
+    typeof fault === 'object' &&
+    fault !== null &&
+    'name' in fault &&
+    'text' in fault &&
+    'parts' in fault &&
+    Array.isArray(fault.parts)
+  return isFault ? undefined : `it is ${show(fault)}, ${expected}`
 }
 
 /** Whether an act answers in place of the server. */

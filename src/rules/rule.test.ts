@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { Connection } from '../connection.ts'
 import { Exchange, HttpRequest } from '../exchange.ts'
 import type { Field } from '../exchange.ts'
+import { resetPeer } from '../faults/reset-peer.ts'
 import type { RewrittenRequest, RewrittenResponse } from '../middleware.ts'
 import type { RequestRewriter, ResponseRewriter } from './rewrite-act.ts'
 import type { HeadersInput } from './headers-input.ts'
@@ -293,6 +294,10 @@ describe('what a rule refuses', () => {
     ['redirect', (rule) => rule.redirect('http://[bad')],
     ['rewriteResponse', (rule) => rule.rewriteResponse({ status: 1 })],
     ['delay', (rule) => rule.delay(-1)],
+    // @ts-expect-error -- an object that is none
+    ['fault', (rule) => rule.fault({})],
+    // @ts-expect-error -- the function is not called
+    ['fault', (rule) => rule.fault(resetPeer)],
     ['times', (rule) => rule.times(-1)],
     ['probability', (rule) => rule.probability(2)],
     ['json', (rule) => rule.respond(200).json(1)],

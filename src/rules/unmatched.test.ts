@@ -75,7 +75,9 @@ describe('UnmatchedPolicy', () => {
     const one = rules.post('https://pay.test/charge').delay(1)
     const all = rules.when('**').delay(1)
     expect(policy.intercept(request(), rules.rules, [all, one])).toBeUndefined()
-    expect(policy.intercept(request(), rules.rules, [all])).toMatchObject({ answer: { kind: 'respond', answeredBy: 'mitm' } })
+    expect(policy.intercept(request(), rules.rules, [all])).toMatchObject({
+      answer: { kind: 'respond', answeredBy: 'mitm' },
+    })
   })
 
   it('lets pass what is allowed', () => {
