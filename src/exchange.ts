@@ -316,7 +316,7 @@ export class Exchange {
   /** The address of the server that the request was sent to. */
   serverAddress: string | undefined
   /**
-   * Whether a browser sends it again by itself: a fault broke a connection that was kept from an earlier request before an
+   * Whether a browser sends it again by itself: a rule broke a connection that was kept from an earlier request before an
    * octet of the response. The page never hears of it, so matchers do not count it.
    */
   isResent = false

@@ -4,7 +4,7 @@ import type { Exchange } from '../../exchange.ts'
 import { abortable, discard } from '../../internal/abortable.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { Answer, RewrittenResponse } from '../../middleware.ts'
-import { finishAnswer } from './finish.ts'
+import { block, finishAnswer } from './finish.ts'
 import { bodyTooLarge, completeResponse, CONTINUE } from './messages.ts'
 import { answerRaw } from './raw-answer.ts'
 import type { Session } from './session.ts'
@@ -16,7 +16,7 @@ export async function answer(session: Session, transfer: Transfer, how: Answer):
   transfer.requestMode = 'drop'
   transfer.takeHeld()
   if (how.kind === 'block') {
-    session.cut(transfer)
+    block(session, transfer)
     return
   }
   tellToContinue(session, transfer)

@@ -18,6 +18,15 @@ export async function finishAnswer(session: Session, transfer: Transfer): Promis
   session.fail()
 }
 
+/** Cuts the connection to the client, in place of a response. */
+export function block(session: Session, transfer: Transfer): void {
+  noteResent(transfer)
+  session.ledger.end(transfer, 'blocked')
+  session.connection.reset('client')
+  session.connection.reset('server')
+  session.fail()
+}
+
 /** Ends an exchange, and its connection, as a cut says. What was sent before has left. */
 export function finishCut(session: Session, transfer: Transfer, faults: ExchangeFaults, cut: CutPart): void {
   const { connection } = session
@@ -27,7 +36,7 @@ export function finishCut(session: Session, transfer: Transfer, faults: Exchange
     connection.server.writer?.end()
     return
   }
-  noteResent(transfer, faults)
+  noteResent(transfer)
   session.ledger.end(transfer, 'fault')
   if (cut.end === 'halfClose') {
     connection.client.writer?.end()
@@ -45,10 +54,9 @@ export function finishCut(session: Session, transfer: Transfer, faults: Exchange
  * Browsers send a request again by themselves, without telling the page, when a connection that they had kept from an
  * earlier request breaks before an octet of the response has come.
  */
-function noteResent(transfer: Transfer, faults: ExchangeFaults): void {
-  const { exchange } = transfer
+function noteResent({ exchange, faults }: Transfer): void {
   const isKept = exchange.connection.exchangeCount > 1
-  if (!isKept || exchange.source !== 'page' || faults.client.hasPassed || exchange.interim.length > 0) return
+  if (!isKept || exchange.source !== 'page' || faults?.client.hasPassed || exchange.interim.length > 0) return
   exchange.isResent = true
-  faults.notCounted()
+  faults?.notCounted()
 }

@@ -274,14 +274,6 @@ export class Session {
 
   // Answers of our own.
 
-  /** Cuts the connection to the client. */
-  cut(transfer: Transfer): void {
-    this.ledger.end(transfer, 'blocked')
-    this.connection.reset('client')
-    this.connection.reset('server')
-    this.fail()
-  }
-
   // Ends.
 
   #handlers(side: Side): PumpHandlers {
