@@ -1,4 +1,5 @@
 import type { Fault } from '../fault.ts'
+import { refuseOptions } from './check.ts'
 
 /**
  * The client is shown a certificate that is signed by its own key (`DEPTH_ZERO_SELF_SIGNED_CERT` in Node).
@@ -6,7 +7,8 @@ import type { Fault } from '../fault.ts'
  * The server is not contacted before the client has accepted the certificate. The authority's certificate is not in the
  * chain that is sent.
  */
-export function certSelfSigned(): Fault {
+export function certSelfSigned(...none: readonly never[]): Fault {
+  refuseOptions('certSelfSigned', none)
   return {
     name: 'certSelfSigned',
     text: 'certSelfSigned',

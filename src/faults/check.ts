@@ -36,6 +36,11 @@ export function checkOptions<Options extends object>(
   return options
 }
 
+/** Refuses options of a fault that has none. @throws {@link MitmError} `MITM_INVALID_FAULT` */
+export function refuseOptions(fault: string, given: readonly unknown[]): void {
+  if (given.length > 0) throw invalidFault(fault, `it was given ${show(given[0])}, but it has no options`)
+}
+
 /** The error for a fault that cannot be. It names the line of the call. */
 export function invalidFault(fault: string, problem: string): MitmError {
   const where = noteCallSite()()
@@ -92,7 +97,8 @@ export const sideName: OptionCheck = oneOf('client' satisfies Side, 'server' sat
 /** `true` or `false`. */
 export const yesOrNo: OptionCheck = (value) => (typeof value === 'boolean' ? undefined : 'true or false')
 
-function show(value: unknown): string {
+/** A value in words. */
+export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   try {
     return JSON.stringify(value) ?? String(value)

@@ -1,8 +1,11 @@
 import type { Fault } from '../fault.ts'
+import { refuseOptions } from './check.ts'
 
 /**
  * Takes the `access-control-…` fields out of the response, so that pages of other origins may not read it. Where the
  * browser asks by a preflight first, that one fails if the rule matches `OPTIONS` too.
+ *
+ * @throws {@link MitmError} `MITM_INVALID_FAULT` when it is given anything: it has no options.
  *
  * @example
  * ```ts
@@ -14,7 +17,8 @@ import type { Fault } from '../fault.ts'
  * }
  * ```
  */
-export function missingCors(): Fault {
+export function missingCors(...none: readonly never[]): Fault {
+  refuseOptions('missingCors', none)
   return {
     name: 'missingCors',
     text: 'missingCors',

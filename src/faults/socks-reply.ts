@@ -1,5 +1,5 @@
 import type { Fault } from '../fault.ts'
-import { invalidFault, wholeNumber } from './check.ts'
+import { invalidFault, wholeNumber, show } from './check.ts'
 
 const isReply = wholeNumber(1, 255)
 
@@ -13,7 +13,7 @@ const isReply = wholeNumber(1, 255)
  */
 export function socksReply(code: number): Fault {
   const expected = isReply(code)
-  if (expected) throw invalidFault('socksReply', `code is ${JSON.stringify(code)}, expected ${expected}`)
+  if (expected) throw invalidFault('socksReply', `code is ${show(code)}, expected ${expected}`)
   return {
     name: 'socksReply',
     text: `socksReply ${code}`,

@@ -3,7 +3,7 @@ import { types } from 'node:util'
 
 import type { Field } from '../exchange.ts'
 import type { Fault } from '../fault.ts'
-import { checkOptions, invalidFault, optional, wholeNumber } from './check.ts'
+import { checkOptions, invalidFault, optional, wholeNumber, show } from './check.ts'
 import type { OptionCheck } from './check.ts'
 import { fieldsOf, headerFields } from './field-checks.ts'
 import type { FaultHeaders } from './field-checks.ts'
@@ -44,7 +44,7 @@ const isBody: OptionCheck = (value) =>
  */
 export function status(code: number, options: StatusOptions = {}): Fault {
   const expected = wholeNumber(200, 599)(code)
-  if (expected !== undefined) throw invalidFault('status', `code is ${String(code)}, expected ${expected}`)
+  if (expected !== undefined) throw invalidFault('status', `code is ${show(code)}, expected ${expected}`)
   const {
     retryAfter,
     headers = {},

@@ -1,5 +1,5 @@
 import type { Fault } from '../fault.ts'
-import { invalidFault, wholeNumber } from './check.ts'
+import { invalidFault, wholeNumber, show } from './check.ts'
 
 /** The alerts that end a handshake (RFC 8446 section 6 and the registry of IANA). */
 const ALERTS = {
@@ -48,7 +48,7 @@ export function tlsAlert(alert: number | TlsAlertName): Fault {
   if (typeof code !== 'number' || isAlert(code)) {
     throw invalidFault(
       'tlsAlert',
-      `it is ${JSON.stringify(alert)}, expected a whole number from 0 to 255 or one of ${Object.keys(ALERTS).join(', ')}`,
+      `it is ${show(alert)}, expected a whole number from 0 to 255 or one of ${Object.keys(ALERTS).join(', ')}`,
     )
   }
   const name = Object.entries(ALERTS).find(([, number]) => number === code)?.[0]
