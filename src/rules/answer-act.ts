@@ -49,6 +49,9 @@ export function respondAct(
 
 /** Answers with a value as JSON. @throws {@link MitmError} `MITM_INVALID_RULE` */
 export function jsonAct(value: unknown, init: JsonInit = {}, blame: Blame): Act {
+  if (Object.prototype.toString.call(init) !== '[object Object]') {
+    throw invalidRule('json', `its second argument is ${show(init)}, expected { status, headers }`)
+  }
   const unknown = Object.keys(init).find((key) => key !== 'status' && key !== 'headers')
   if (unknown !== undefined) {
     throw invalidRule(
@@ -107,7 +110,7 @@ function initAct(method: string, init: RespondInit, blame: Blame): Act {
 
 function fixedText({ status, fields }: RewrittenResponse, init: RespondInit): string {
   const octets = fixedResponse({ ...init, headers: {} }).body?.length ?? 0
-  return `answer ${status}${octets > 0 ? ` with ${fieldValue(fields, 'content-type')} (${octets} octets)` : ''}`
+  return `answer ${status}${octets > 0 ? ` with ${fieldValue(fields, 'content-type')} (${octets} ${octets === 1 ? 'octet' : 'octets'})` : ''}`
 }
 
 function computedAct(responder: Responder, blame: Blame): Act {

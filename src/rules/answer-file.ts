@@ -1,6 +1,6 @@
 /** Files as bodies of answers. */
 import { open } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { extname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { lookup } from 'mrmime'
@@ -19,7 +19,8 @@ export interface AnswerFile {
 
 /** Opens a file. @throws the system's error, or an Error when it is none */
 export async function openFile(path: string | URL): Promise<AnswerFile> {
-  const handle = await open(path)
+  // Whole, so that an error says where it was looked for.
+  const handle = await open(resolve(pathText(path)))
   let isOurs = true
   try {
     const stats = await handle.stat()

@@ -212,7 +212,7 @@ export class Limits {
   text(): string {
     return [
       this.#during && this.#duringText(),
-      this.#after !== undefined && `after the first ${this.#after}`,
+      this.#after !== undefined && `after the first ${this.#after === 1 ? 'one' : this.#after}`,
       this.#probability !== undefined && `with probability ${this.#probability}`,
       // A sequence tells its steps.
       this.#times !== undefined && this.#timesBy !== 'sequence' && timesText(this.#times),

@@ -121,7 +121,7 @@ export class RuleList implements Middleware {
       throw invalidRule(
         'when',
         `the filter has ${compiled.responseKeys.join(' and ')}, but rules are chosen before there is a response; ` +
-          'look at response.status in a function for rewriteResponse()',
+          'a function for rewriteResponse() can look at the response, and a matcher at faults',
         `when ${compiled.text}`,
       )
     }

@@ -291,6 +291,8 @@ describe('what a rule refuses', () => {
   it.each<[string, (rule: Rule) => unknown]>([
     ['respond', (rule) => rule.respond(99)],
     ['json', (rule) => rule.json(undefined)],
+    // @ts-expect-error -- a status in the place of { status }
+    ['json', (rule) => rule.json({}, 503)],
     ['redirect', (rule) => rule.redirect('http://[bad')],
     ['rewriteResponse', (rule) => rule.rewriteResponse({ status: 1 })],
     ['delay', (rule) => rule.delay(-1)],

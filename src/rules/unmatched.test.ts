@@ -184,7 +184,7 @@ describe('the text about an unmatched request', () => {
       "POST https://pay.test/charge matches no rule, and unmatched is 'fail'.",
       '',
       'Nearest rules:',
-      '  when POST **/charge with json {"eur":42}: answer 200 with application/json (1 octets) (here)',
+      '  when POST **/charge with json {"eur":42}: answer 200 with application/json (1 octet) (here)',
       '    - json at eur is 41, expected 42',
       '  when POST https://pay.test/charges: answer 200 with application/json (8 octets) (here)',
       '    - url is https://pay.test/charge, expected https://pay.test/charges',
