@@ -317,9 +317,9 @@ export class TestMitm extends Mitm {
     return this.when({}).fault(fault)
   }
 
-  /** All rules in words, newest first, a line each: what they are for, what they do, and how often they did it. */
+  /** All rules, newest first, a line each: what they do, how often they did it; if never, the request that came nearest. */
   explain(): string {
-    return this.#rules.explain()
+    return this.#rules.explain(this.exchanges)
   }
 
   /** Its address, and how much it has and has seen. */
@@ -332,6 +332,10 @@ export class TestMitm extends Mitm {
   /** Connections made before a rule that lets them fail would hide it. */
   #drainFor({ filter }: Rule): void {
     if (filter.unknownBeforeRequest.length > 0) return
+    // A fetch in the same breath would take a connection that is being closed.
+    const agent = this.#agent
+    this.#agent = undefined
+    agent?.then((made) => made.agent.close()).catch(() => undefined)
     this.drain((connection) => {
       const { destination } = connection
       return destination !== undefined && filter.matchesConnection(destination, connection)

@@ -75,7 +75,8 @@ export class UseFeed implements FaultFeed {
 
   #inject(use: RuleUse, act: Act, whole: Fault, label: string): InjectedFault | undefined {
     if (this.#injected.has(act)) return this.#injected.get(act)
-    const fault = faultAt(this.#moment, whole)
+    const isForDial = this.#moment === 'exchange' && use.rule.dialsForExchanges(false)
+    const fault = faultAt(isForDial ? 'exchangeUndialled' : this.#moment, whole)
     const random = this.#chance.stream(label)
     const injected = fault && {
       fault,

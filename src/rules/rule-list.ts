@@ -16,6 +16,7 @@ import { UseFeed } from './fault-feed.ts'
 import { compileFilter } from './filter.ts'
 import type { ExchangeFilter } from './filter.ts'
 import { interventionOf } from './intervention-of.ts'
+import { nearestMiss } from './nearest-exchange.ts'
 import { locate } from './request-location.ts'
 import { indexKeyOf, RuleIndex } from './rule-index.ts'
 import type { IndexKey } from './rule-index.ts'
@@ -183,9 +184,15 @@ export class RuleList implements Middleware {
     for (const rule of rules) rule.remove()
   }
 
-  /** All rules in words, newest first, a line each. */
-  explain(): string {
-    return this.#rules.length === 0 ? 'no rules' : this.#rules.map((rule) => rule.explain()).join('\n')
+  /** All rules in words, newest first, a line each; those that were never applied with what came nearest. */
+  explain(exchanges: readonly Exchange[] = []): string {
+    if (this.#rules.length === 0) return 'no rules'
+    return this.#rules
+      .map((rule) => {
+        const nearest = rule.calls + rule.skipped === 0 ? nearestMiss(rule.filter, exchanges) : undefined
+        return nearest === undefined ? rule.explain() : `${rule.explain()}; ${nearest}`
+      })
+      .join('\n')
   }
 
   /** Whether a rule that is not used up could keep a request to this host from its server. */

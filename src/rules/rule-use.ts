@@ -63,7 +63,7 @@ export class RuleUse {
   /** Whether older rules are left nothing: it answers, or does not let the server be reached. */
   decides(isUndialled: boolean): boolean {
     const { acts } = this
-    return acts.some(isDeciding) || (isUndialled && profileOf(acts).dial)
+    return acts.some(isDeciding) || (this.rule.dialsForExchanges(isUndialled) && profileOf(acts).dial)
   }
 
   /** Its faults at the moment; none once the rule has been removed. */

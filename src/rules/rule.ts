@@ -232,7 +232,6 @@ export class Rule extends RuleActs implements Disposable {
     return `${this.describe()}; ${state.join(', ')}${this.#history.text()}`
   }
 
-  /** As {@link Rule.explain}. */
   override toString(): string {
     return this.explain()
   }
@@ -246,10 +245,7 @@ export class Rule extends RuleActs implements Disposable {
 
   /** @internal Whether the head of the request is what the filter means. @param isAddressKnown - Whether its URL is. */
   headMatches(exchange: Exchange, isAddressKnown = false): boolean {
-    const { filter } = this
-    return isAddressKnown
-      ? filter.restOfHeadMatches(exchange, this.#onThrow)
-      : filter.headMatches(exchange, this.#onThrow)
+    return this.filter[isAddressKnown ? 'restOfHeadMatches' : 'headMatches'](exchange, this.#onThrow)
   }
 
   /** @internal Whether the rest of it is, once the body has come. What is not is noted. */
@@ -266,10 +262,15 @@ export class Rule extends RuleActs implements Disposable {
     })
   }
 
+  /** @internal Whether its faults of dialling act on an exchange: where the filter was not, or could not be, asked before. */
+  dialsForExchanges(isUndialled: boolean): boolean {
+    return isUndialled || this.filter.unknownBeforeRequest.length > 0
+  }
+
   /** @internal Whether anything of it is for exchanges. @param isUndialled - Whether not reaching the server is, too. */
   concernsExchanges(isUndialled: boolean): boolean {
     const { forExchanges, dial, tunnel, tls } = this.profile
-    return forExchanges || (isUndialled && dial) || !(dial || tunnel || tls)
+    return forExchanges || (dial && this.dialsForExchanges(isUndialled)) || !(dial || tunnel || tls)
   }
 
   /**
