@@ -154,6 +154,8 @@ export class Connection {
   readonly errors: MitmError[] = []
   /** The faults that acted on it or on its exchanges, first thing first. */
   readonly faults: FaultRecord[] = []
+  /** Whether its TLS hello has values that mean nothing (GREASE, RFC 8701), as Chromium's has; false before it has come. */
+  isGreased = false
   /** Whether the test itself made it (`mitm.fetch`). */
   isFromTest = false
   /** Decrypted octets so far, as they came from each end. */

@@ -14,6 +14,11 @@ export const TRAFFIC_SOURCES: readonly TrafficSource[] = ['page', 'request', 'se
 /** The field of a CONNECT request by which `mitm.fetch` says who it is. It ends at the mitm, as CONNECT does. */
 export const TEST_FIELD = 'x-playwright-mitm-test'
 
+/** Whether a client does a TLS handshake that broke once more by itself: Chromium does. */
+export function triesHandshakesTwice(connection: Connection): boolean {
+  return isByBrowserDoor(connection) && connection.isGreased
+}
+
 /** Whether a connection came by the door that browsers take; `request` takes it as well. */
 export function isByBrowserDoor(connection: Connection): boolean {
   // The layer is there once the tunnel stands, the protocol while it is being made.

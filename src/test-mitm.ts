@@ -19,6 +19,7 @@ import { demandKnown, invalidOption } from './options.ts'
 import type { MitmOptions } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
+import { noteFault } from './fault-record.ts'
 import * as faults from './faults/faults.ts'
 import { offline } from './faults/offline.ts'
 import { RuleList } from './rules/rule-list.ts'
@@ -300,7 +301,9 @@ export class TestMitm extends Mitm {
    * ```
    */
   offline(): Rule {
-    const rule = this.when({}).fault(offline())
+    const fault = offline()
+    const rule = this.when({}).fault(fault)
+    for (const exchange of this.exchanges) if (!exchange.endReason) noteFault(exchange.connection, fault, exchange)
     this.resetConnections()
     return rule
   }

@@ -46,6 +46,7 @@ export interface Handshake {
 export async function interceptTls(live: LiveConnection, first: Buffer): Promise<Handshake | undefined> {
   const { connection, context } = live
   const { octets, hello } = await wholeHello(live, first)
+  connection.isGreased = hello.isGreased
   const inTunnel = connection.destination
   const destination: Destination | undefined = inTunnel && { ...inTunnel, tls: true }
   const hostname = hello.serverName ?? destination?.host ?? ownAddress(live)

@@ -10,6 +10,7 @@ import {
   network,
   refuseConnection,
   resetPeer,
+  tlsAlert,
   tlsDelay,
   tlsReset,
 } from '../faults/faults.ts'
@@ -31,6 +32,7 @@ function faultsAt(
 function byBrowser(): Connection {
   const connection = new Connection()
   connection.layers.push('socks5')
+  connection.isGreased = true
   return connection
 }
 
@@ -161,13 +163,26 @@ describe('a handshake that a browser tries again by itself', () => {
     expect(rule.calls).toBe(1)
   })
 
-  it('is another one for other hosts, other clients, and after two seconds', () => {
+  it('is another one for other hosts, other clients, and after half a second', () => {
     const rules = new RuleList()
     rules.when({}).fault(tlsReset()).once()
     expect(faultsAt(rules, byBrowser(), 'tls')).toEqual(['tlsReset'])
     expect(faultsAt(rules, byBrowser(), 'tls', { ...API, host: 'other.test' })).toBeUndefined()
     expect(faultsAt(rules, new Connection(), 'tls')).toBeUndefined()
-    vi.advanceTimersByTime(2001)
+    vi.advanceTimersByTime(501)
+    expect(faultsAt(rules, byBrowser(), 'tls')).toBeUndefined()
+  })
+
+  it('is none by a client that is no browser, nor after an alert that browsers take for an answer', () => {
+    const rules = new RuleList()
+    rules.when({}).fault(tlsReset()).once()
+    const request = byBrowser()
+    request.isGreased = false
+    expect(faultsAt(rules, request, 'tls')).toEqual(['tlsReset'])
+    expect(faultsAt(rules, byBrowser(), 'tls')).toBeUndefined()
+
+    rules.when({}).fault(tlsAlert('bad_certificate')).once()
+    expect(faultsAt(rules, byBrowser(), 'tls')).toEqual(['tlsAlert'])
     expect(faultsAt(rules, byBrowser(), 'tls')).toBeUndefined()
   })
 
@@ -190,12 +205,15 @@ describe('a rule with a fault for connections', () => {
     const rule = rules
       .when({ host: 'a.test' })
       .fault(latency({ ms: 1 }))
-      .fault(tlsDelay({ ms: 1 }))
+      .fault(network('Slow 4G'))
     expect(told).toEqual([])
     rule.fault(tlsReset())
     rules.get('**/b').fault(refuseConnection())
     rules.when({ host: 'c.test' }).sequence(tlsReset(), certExpired())
-    expect(told).toEqual(['any request with host a.test', 'GET **/b', 'any request with host c.test'])
+    rules.when({ host: 'd.test' }).fault(tlsDelay({ ms: 1 }))
+    expect(told).toEqual(
+      ['a', 'c', 'd'].flatMap((name) => [`any request with host ${name}.test`, ...(name === 'a' ? ['GET **/b'] : [])]),
+    )
   })
 
   it('is refused when its filter needs a request', () => {

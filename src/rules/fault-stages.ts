@@ -33,9 +33,18 @@ export function isDecisiveAt(moment: ConnectionMoment['stage'], fault: Fault): b
 /** Whether the client's TLS handshake breaks off, so that browsers try it once more by themselves. */
 export function breaksHandshake(fault: Fault): boolean {
   return fault.parts.some(
-    (part) => part.stage === 'tls' && !['certificate', 'delay', 'stall'].includes(part.failure.kind),
+    (part) =>
+      part.stage === 'tls' &&
+      !['certificate', 'delay', 'stall'].includes(part.failure.kind) &&
+      !(part.failure.kind === 'alert' && FINAL_ALERTS.has(part.failure.code)),
   )
 }
+
+/**
+ * The alerts that Chromium takes for an answer (measured with version 147): those about certificates (42 to 46, 48, 116) and
+ * unrecognized_name (112).
+ */
+const FINAL_ALERTS: ReadonlySet<number> = new Set([42, 43, 44, 45, 46, 48, 112, 116])
 
 /** What kinds of things acts do. */
 export interface ActProfile {
@@ -47,19 +56,24 @@ export interface ActProfile {
   readonly relay: boolean
   /** Whether connections fail by it before there is a request. */
   readonly breaksConnections: boolean
+  /** Whether connections that are kept would hide it: they fail, or are only late, by it. */
+  readonly isForNewConnections: boolean
 }
 
 /** Sums up what acts do. */
 export function profileOf(acts: readonly Act[]): ActProfile {
   const parts = acts.flatMap((act) => (act.kind === 'fault' ? act.fault.parts : []))
   const has = (stage: FaultPart['stage']): boolean => parts.some((part) => part.stage === stage)
+  const forExchanges = acts.some((act) => act.kind !== 'fault') || parts.some(isForExchanges)
+  const breaksConnections = has('dial') || parts.some(isEarlyFailure)
   return {
-    forExchanges: acts.some((act) => act.kind !== 'fault') || parts.some(isForExchanges),
+    forExchanges,
     dial: has('dial'),
     tunnel: has('tunnel'),
     tls: has('tls'),
     relay: has('cut') || has('pace'),
-    breaksConnections: has('dial') || parts.some(isEarlyFailure),
+    breaksConnections,
+    isForNewConnections: breaksConnections || (!forExchanges && (has('tunnel') || has('tls'))),
   }
 }
 

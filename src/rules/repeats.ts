@@ -1,8 +1,8 @@
 /** What is done once more without being counted, because a browser tries again by itself. */
 import type { Destination } from '../protocol.ts'
 
-/** How long a browser's own second try is expected. */
-const WITHIN_MS = 2000
+/** How long a browser's own second try is expected: it comes at once. */
+const WITHIN_MS = 500
 
 interface Repeat<Use> {
   readonly key: string
@@ -14,7 +14,7 @@ interface Repeat<Use> {
 export class Repeats<Use> {
   #open: readonly Repeat<Use>[] = []
 
-  /** Lets the next connection to a destination have a use again, within two seconds. */
+  /** Lets the next connection to a destination have a use again, within half a second. */
   allow(destination: Destination, use: Use): void {
     this.#open = [...this.#open, { key: keyOf(destination), untilMs: performance.now() + WITHIN_MS, use }]
   }

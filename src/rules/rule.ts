@@ -3,7 +3,7 @@ import type { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
 import { Exchange } from '../exchange.ts'
 import type { Destination } from '../protocol.ts'
-import { isByBrowserDoor } from '../source.ts'
+import { triesHandshakesTwice } from '../source.ts'
 import { invalidRule, ruleFailed } from './act.ts'
 import type { Act, Blame } from './act.ts'
 import { noteCallSite } from '../internal/call-site.ts'
@@ -297,7 +297,7 @@ export class Rule extends RuleActs implements Disposable {
 
   /** @internal The same for a connection, which may be a browser's own second try of one before it. */
   takeForConnection(connection: Connection, destination: Destination): RuleUse | undefined {
-    const repeat = isByBrowserDoor(connection) ? this.#repeats.take(destination) : undefined
+    const repeat = triesHandshakesTwice(connection) ? this.#repeats.take(destination) : undefined
     if (repeat && !this.#isRemoved) return this.#begin(connection, repeat)
     if (!this.isLive) return undefined
     const { forExchanges, breaksConnections } = this.profile
@@ -315,7 +315,7 @@ export class Rule extends RuleActs implements Disposable {
 
   /** @internal A handshake is about to be broken: the browser's second try is not counted, and is broken as well. */
   expectSecondTry(use: RuleUse, connection: Connection, destination: Destination): void {
-    if (!use.isCounted || !isByBrowserDoor(connection)) return
+    if (!use.isCounted || !triesHandshakesTwice(connection)) return
     if (use.faults.some(({ fault }) => breaksHandshake(fault))) this.#repeats.allow(destination, use.repeatable)
   }
 
@@ -383,9 +383,9 @@ export class Rule extends RuleActs implements Disposable {
     this.#profile = undefined
     this.#hooks.changed(this)
     for (const listener of this.#onChange) listener()
-    const { breaksConnections, relay } = act ? profileOf([act]) : this.profile
+    const { isForNewConnections, relay } = act ? profileOf([act]) : this.profile
     if (this.#isRemoved) return
-    if (breaksConnections) this.#hooks.connectionFaultAdded(this)
+    if (isForNewConnections) this.#hooks.connectionFaultAdded(this)
     if (relay) this.#hooks.lateFaultAdded(this)
   }
 

@@ -86,12 +86,18 @@ test('readClientHello() reads what Node sends', async () => {
     serverName: 'pay.test',
     alpnProtocols: ['h2', 'http/1.1'],
     versions: ['TLSv1.3', 'TLSv1.2'],
+    isGreased: false,
   })
 })
 
 test('readClientHello() reads a hello without a name, without ALPN and for TLS 1.2 only', async () => {
   const octets = await captureHello({ maxVersion: 'TLSv1.2' })
-  expect(readClientHello(octets)).toEqual({ serverName: undefined, alpnProtocols: [], versions: ['TLSv1.2'] })
+  expect(readClientHello(octets)).toEqual({
+    serverName: undefined,
+    alpnProtocols: [],
+    versions: ['TLSv1.2'],
+    isGreased: false,
+  })
 })
 
 test('readClientHello() wants more at every cut of a hello, and ignores what follows it', async () => {
@@ -112,7 +118,7 @@ test('readClientHello() joins a hello that is spread over records of any size', 
 })
 
 test('readClientHello() reads a hello without extensions, as TLS 1.2 allows', () => {
-  const bare = { serverName: undefined, alpnProtocols: [], versions: ['TLSv1.2'] }
+  const bare = { serverName: undefined, alpnProtocols: [], versions: ['TLSv1.2'], isGreased: false }
   expect(readClientHello(record(message(undefined)))).toEqual(bare)
   expect(readClientHello(record(message([])))).toEqual(bare)
 })
@@ -185,4 +191,11 @@ test('readClientHello() throws nothing but MitmErrors, whatever it is given', ()
     }),
     { numRuns: 2000 },
   )
+})
+
+test('readClientHello() tells a client that offers what means nothing', () => {
+  const octets = record(message([]))
+  expect(readClientHello(octets)).toMatchObject({ isGreased: false })
+  octets.writeUInt16BE(0x3a3a, octets.indexOf(Buffer.from([0x13, 0x01])))
+  expect(readClientHello(octets)).toMatchObject({ isGreased: true })
 })

@@ -22,6 +22,8 @@ export interface ClientHello {
    * out. A client that sends no `supported_versions` names only its highest, and means all below it too.
    */
   readonly versions: readonly string[]
+  /** Whether it offers a cipher suite that means nothing (GREASE, RFC 8701): Chromium does, Node does not. */
+  readonly isGreased: boolean
 }
 
 /** Octets, record headers included, within which a hello must end. */
@@ -103,7 +105,7 @@ function readBody(body: Cursor): ClientHello {
   const highest = body.number(2)
   body.take(32)
   body.vector(1)
-  body.vector(2)
+  const isGreased = hasGrease(body.vector(2))
   body.vector(1)
   let serverName: string | undefined
   let alpnProtocols: string[] = []
@@ -125,7 +127,18 @@ function readBody(body: Cursor): ClientHello {
     serverName,
     alpnProtocols,
     versions: versions.map((version) => VERSION_NAMES.get(version)).filter((name) => name !== undefined),
+    isGreased,
   }
+}
+
+/** RFC 8701 section 2: 0x0A0A, 0x1A1A, … 0xFAFA. */
+function hasGrease(cipherSuites: Cursor): boolean {
+  let isGreased = false
+  while (!cipherSuites.isAtEnd) {
+    const suite = cipherSuites.number(2)
+    isGreased ||= (suite & 0x0f0f) === 0x0a0a && suite >> 8 === (suite & 0xff)
+  }
+  return isGreased
 }
 
 function readServerName(extension: Cursor): string | undefined {
