@@ -39,6 +39,7 @@ export async function sendPiped(
         send: (piece) => sendPiece(session, transfer, 'server', piece),
         note: (content) => sent.addBody(content),
         trailers: () => pipe.trailers,
+        by: transfer.exchange.rules,
       },
     )
     sent.finish(true, pipe.trailers)

@@ -1,4 +1,6 @@
 /** Messages whose bodies are sent while they come: streamed answers, and bodies that pass through streams of rules. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpResponse } from '../../exchange.ts'
 import type { Exchange, Field } from '../../exchange.ts'
@@ -61,7 +63,7 @@ export async function beginStreamed(
       const send = (piece: Buffer): MaybePromise<void> => sendPiece(session, transfer, 'client', piece)
       const note = (content: Buffer): void => response.addBody(content)
       try {
-        await sendBody(octets, framing, { send, note, trailers })
+        await sendBody(octets, framing, { send, note, trailers, by: exchange.rules })
       } catch (error) {
         breakOff(session, transfer, error)
         return
@@ -71,6 +73,9 @@ export async function beginStreamed(
   }
 }
 
+/** How long pieces may follow one another without letting anything else run. */
+const MAX_TURN_MS = 10
+
 /** Where a body goes. */
 export interface BodyTarget {
   /** Sends octets as they are on the wire; a promise when the sender has to wait. */
@@ -78,20 +83,29 @@ export interface BodyTarget {
   /** Is told of the content of each piece. */
   note(content: Buffer): void
   trailers(): readonly Field[]
+  /** The rules that made it, in words, for errors. */
+  readonly by: readonly string[]
 }
 
 /** Sends a body piece by piece. @throws what the source failed with, or a MitmError when it is not as long as was said */
 export async function sendBody(octets: AsyncIterable<Uint8Array>, framing: Framing, target: BodyTarget): Promise<void> {
   let size = 0
+  let turnMs = performance.now()
   for await (const piece of octets) {
+    // A source that always has its next piece ready would keep everything else from running.
+    if (performance.now() - turnMs > MAX_TURN_MS) {
+      await nextTurn()
+      turnMs = performance.now()
+    }
     if (piece.length === 0) continue
     const content = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
     size += content.length
-    if (framing.kind === 'length' && size > framing.length) throw wrongLength(framing.length, `${size} or more`)
+    if (framing.kind === 'length' && size > framing.length)
+      throw wrongLength(framing.length, `${size} or more`, target.by)
     target.note(content)
     await target.send(framing.kind === 'chunked' ? writeChunk(content) : content)
   }
-  if (framing.kind === 'length' && size < framing.length) throw wrongLength(framing.length, `${size}`)
+  if (framing.kind === 'length' && size < framing.length) throw wrongLength(framing.length, `${size}`, target.by)
   if (framing.kind === 'chunked') await target.send(lastChunk(target.trailers()))
 }
 
@@ -224,9 +238,10 @@ async function* justOne(body: Buffer | undefined): AsyncGenerator<Uint8Array, vo
   if (body) yield body
 }
 
-function wrongLength(said: number, found: string): MitmError {
+function wrongLength(said: number, found: string, by: readonly string[]): MitmError {
+  const rules = by.map((rule) => JSON.stringify(rule)).join(', ')
   return new MitmError(
     'MITM_RULE_FAILED',
-    `Cannot send the body of an answer: content-length is ${said}, but its stream gave ${found} octets`,
+    `Cannot send the body of an answer${rules && ` by the rule ${rules}`}: content-length is ${said}, but its stream gave ${found} octets`,
   )
 }
