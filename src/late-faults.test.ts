@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 
 import { describe, expect, it } from 'vitest'
 
+import type { Fault } from './fault.ts'
 import * as faults from './faults/faults.ts'
 import { startMitm } from './test-mitm.ts'
 import type { TestMitm } from './test-mitm.ts'
@@ -91,3 +92,40 @@ describe.each(['http', 'tcp'] as const)('%s under way', (kind) => {
     expect(mitm.rules.map(({ calls }) => calls)).toEqual([0, 0])
   })
 })
+
+describe('what a rule is answering', () => {
+  it.each<[string, Fault, string]>([
+    ['is cut by the fault of another rule', faults.limitData({ bytes: 6 }), 'terminated'],
+    ['is broken off at once', faults.resetPeer(), 'terminated'],
+  ])('%s', async (_, fault, message) => {
+    await using mitm = await startMitm()
+    mitm.get('https://a.test/').respond(() => new Response(slowly()))
+    const response = await mitm.fetch('https://a.test/')
+    const rule = mitm.get('https://a.test/').fault(fault)
+    await expect(response.text()).rejects.toThrow(message)
+    expect(rule.calls).toBe(1)
+    expect(mitm.exchanges[0]?.faults.map(({ name }) => name)).toEqual([fault.name])
+  })
+
+  it('is broken off while it still waits', async () => {
+    await using mitm = await startMitm()
+    mitm.get('https://a.test/').respond(200).delay(60_000)
+    const response = mitm.fetch('https://a.test/')
+    await mitm.waitForRequest('https://a.test/')
+    await setTimeout(20)
+    mitm.get('https://a.test/').fault(faults.resetPeer())
+    await expect(response).rejects.toThrow('fetch failed')
+  })
+})
+
+/** Ten times ten octets, 20 ms apart. */
+function slowly(): ReadableStream<Uint8Array> {
+  let left = 10
+  return new ReadableStream({
+    async pull(controller) {
+      await setTimeout(20)
+      controller.enqueue(Buffer.from('0123456789'))
+      if (--left === 0) controller.close()
+    },
+  })
+}

@@ -252,7 +252,8 @@ export class RuleList implements Middleware {
 
   /** The faults of rules for everything, which an exchange that came before them gets for the rest of it. */
   lateFaults(exchange: Exchange): FaultFeed | undefined {
-    const rules = this.#rules.filter((rule) => rule.isForRunning && rule.headMatches(exchange))
+    const known = new Set(this.#uses.get(exchange)?.map(({ rule }) => rule))
+    const rules = this.#rules.filter((rule) => !known.has(rule) && rule.isForRunning && rule.headMatches(exchange))
     const uses = rules.flatMap((rule) => rule.take(exchange) ?? [])
     if (uses.length === 0) return undefined
     for (const { text } of uses) exchange.rules.push(`${text} (from now on)`)

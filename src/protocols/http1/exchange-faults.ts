@@ -1,6 +1,7 @@
 /** The faults of one exchange: where they cut it, how slowly it passes, and that it cannot be forwarded at all. */
 import type { Side } from '../../errors.ts'
 import { dialFaultError } from '../../fault-errors.ts'
+import { FaultFeeds } from '../../fault-feeds.ts'
 import { FaultLane } from '../../fault-lane.ts'
 import type { LaneTarget } from '../../fault-lane.ts'
 import { PaceSet } from '../../fault-pace.ts'
@@ -17,9 +18,15 @@ import type { Transfer } from './transfer.ts'
  * one that became another protocol. Those that still wait here were asked for theirs when they came.
  */
 export function adoptFaults(session: Session, upgraded: Transfer | undefined): void {
+  const { flow } = session.connection
+  for (const intercepted of session.ledger.intercepted) {
+    // One that was cut may have ended the connection, and the others with it.
+    const feed = intercepted.isOver ? undefined : flow.lateFaults(intercepted.exchange)
+    if (feed) intercepted.faults?.add(feed)
+  }
   const transfer = upgraded ?? session.ledger.oldest
   if (!transfer || transfer.isOver || transfer.faults) return
-  const feed = session.connection.flow.lateFaults(transfer.exchange)
+  const feed = flow.lateFaults(transfer.exchange)
   if (!feed) return
   transfer.isExclusive = true
   transfer.hasHead = transfer.status > 0
@@ -37,13 +44,13 @@ export class ExchangeFaults {
   readonly server: FaultLane
   readonly #session: Session
   readonly #transfer: Transfer
-  readonly #feed: FaultFeed
+  readonly #feed: FaultFeeds
   readonly #paces: PaceSet
-  readonly #unsubscribe: () => void
   #onChange: (() => void) | undefined
 
   /** @param isUnderWay - Whether the request is with the server already. */
-  constructor(session: Session, transfer: Transfer, feed: FaultFeed, isUnderWay = false) {
+  constructor(session: Session, transfer: Transfer, first: FaultFeed, isUnderWay = false) {
+    const feed = new FaultFeeds(first)
     this.#session = session
     this.#transfer = transfer
     this.#feed = feed
@@ -53,7 +60,7 @@ export class ExchangeFaults {
     this.server = new FaultLane('server', feed, this.#target('server'), true, isUnderWay ? request.bodySize : undefined)
     this.#paces = new PaceSet(feed, (fault) => this.#note(fault))
     this.#pace()
-    this.#unsubscribe = feed.subscribe(() => {
+    feed.subscribe(() => {
       this.#pace()
       this.client.update()
       this.server.update()
@@ -61,9 +68,14 @@ export class ExchangeFaults {
     })
   }
 
+  /** Lets the faults of another feed act on the rest of it. */
+  add(feed: FaultFeed): void {
+    this.#feed.add(feed)
+  }
+
   /** Whether the use of the rules that inject the faults counts, although a browser sends the exchange again by itself. */
   notCounted(): void {
-    this.#feed.notCounted?.()
+    this.#feed.notCounted()
   }
 
   /**
@@ -126,7 +138,7 @@ export class ExchangeFaults {
 
   /** Ends all of it, with the exchange. */
   close(): void {
-    this.#unsubscribe()
+    this.#feed.close()
     for (const side of ['client', 'server'] as const) {
       const slowest = this.#paces.slowestClose(side)
       if (slowest) this.#session.closing.slow(side, slowest.ms, () => this.#note(slowest.fault))

@@ -37,6 +37,11 @@ export class Ledger {
     return this.#open.size === 0
   }
 
+  /** What is under way and has faults, or may have some. */
+  get intercepted(): readonly Transfer[] {
+    return [...this.#open].filter(({ faults }) => faults !== undefined)
+  }
+
   /** Whether a fault holds what is under way, or a rule lets the client wait. */
   get isStalled(): boolean {
     for (const { faults, isLingering } of this.#open) {
