@@ -32,6 +32,8 @@ test('without a network a page cannot be loaded, nor can what it asks for', asyn
   )
 
   offline.remove()
+  // Chromium is on its way to its error page, which would interrupt what comes next.
+  await page.waitForURL('chrome-error://chromewebdata/')
   await page.goto('https://app.test/')
   await expect(page.getByRole('heading')).toHaveText('Hello')
 })
