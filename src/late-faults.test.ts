@@ -81,6 +81,18 @@ describe.each(['http', 'tcp'] as const)('%s under way', (kind) => {
     expect(String(await client.take(50))).toBe('z'.repeat(50))
   })
 
+  it('that is slowed down already is cut by another rule all the same', async () => {
+    await using scene = await running(kind)
+    const { mitm, client, origin } = scene
+    mitm.when({ host: 'a.test' }).fault(faults.latency({ ms: 5 }))
+    await setTimeout(1)
+    mitm.when({ host: 'a.test' }).fault(faults.limitData({ bytes: 15 }))
+    await setTimeout(1)
+    origin.write('x'.repeat(90))
+    expect([await client.rest(), await client.ended]).toEqual(['xxxxx', 'fin'])
+    expect(mitm.rules.map(({ calls }) => calls)).toEqual([1, 1])
+  })
+
   it('is left alone by a rule with a limit, and by one for something else', async () => {
     await using scene = await running(kind)
     const { mitm, client, origin } = scene

@@ -153,7 +153,8 @@ export class LiveConnection implements ConnectionFlow {
   }
 
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined {
-    if (moment.stage !== 'relay') return this.context.pipeline.interceptConnection(this.connection, moment)
+    if (moment.stage !== 'relay' || moment.isUnderWay)
+      return this.context.pipeline.interceptConnection(this.connection, moment)
     // Asked before the server is contacted, and again for what passes: it counts once.
     this.#relayIntervention ??= this.context.pipeline.interceptConnection(this.connection, moment)
     return this.#relayIntervention

@@ -1,6 +1,7 @@
 /** The faults of a connection whose octets are relayed as they are. */
 import type { Connection } from '../connection.ts'
 import type { Side } from '../errors.ts'
+import { FaultFeeds } from '../fault-feeds.ts'
 import { FaultLane } from '../fault-lane.ts'
 import type { LaneTarget } from '../fault-lane.ts'
 import { PaceSet } from '../fault-pace.ts'
@@ -22,7 +23,7 @@ export class RelayFaults {
   readonly #connection: Connection
   readonly #to: { readonly [Name in Side]: Direction }
   readonly #paces: PaceSet
-  readonly #unsubscribe: () => void
+  readonly #feed: FaultFeeds
   readonly #over: () => void
   readonly #pumps: { readonly [Name in Side]: Pump }
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -34,11 +35,13 @@ export class RelayFaults {
    */
   constructor(
     connection: Connection,
-    feed: FaultFeed,
+    first: FaultFeed,
     pumps: { readonly [Name in Side]: Pump },
     over: () => void,
     isUnderWay = false,
   ) {
+    const feed = new FaultFeeds(first)
+    this.#feed = feed
     this.#connection = connection
     this.#over = over
     this.#pumps = pumps
@@ -49,11 +52,16 @@ export class RelayFaults {
     }
     this.#paces = new PaceSet(feed, (fault) => connection.flow.noteFault(fault))
     this.#pace()
-    this.#unsubscribe = feed.subscribe(() => {
+    feed.subscribe(() => {
       this.#pace()
       for (const side of SIDES) this.#to[side].lane.update()
     })
     if (isUnderWay) for (const side of SIDES) this.#to[side].lane.update()
+  }
+
+  /** Lets the faults of another feed act as well. */
+  add(feed: FaultFeed): void {
+    this.#feed.add(feed)
   }
 
   /** Takes octets for a side; a promise when the sender has to wait. */
@@ -79,7 +87,7 @@ export class RelayFaults {
 
   /** Ends all of it, with the relay. */
   close(): void {
-    this.#unsubscribe()
+    this.#feed.close()
     for (const timer of this.#timers) clearTimeout(timer)
     for (const side of SIDES) {
       this.#to[side].lane.close()

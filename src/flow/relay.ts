@@ -41,7 +41,8 @@ export function relay(connection: Connection, first?: Buffer): Promise<void> {
     const takeFaults = (isUnderWay: boolean): void => {
       const feed =
         destination && connection.flow.interceptConnection({ stage: 'relay', destination, isUnderWay })?.faults
-      if (feed && !faults) faults = new RelayFaults(connection, feed, pumps, finish, isUnderWay)
+      if (feed && faults) faults.add(feed)
+      else if (feed) faults = new RelayFaults(connection, feed, pumps, finish, isUnderWay)
     }
     takeFaults(false)
     connection.flow.listen({ faultsAdded: () => takeFaults(true) })

@@ -10,6 +10,8 @@ import type { Rule } from './rule.ts'
 /** What was decided for a connection. */
 interface Decided {
   /** By rule: its use, or undefined when a limit kept it from being applied. */
+  /** The rules whose faults act on its octets. */
+  readonly relayed: Set<Rule>
   readonly uses: Map<Rule, RuleUse | undefined>
   /** Whether it was decided if the server can be reached. */
   isDialled: boolean
@@ -37,22 +39,25 @@ export class ConnectionUses {
   intercept(
     rules: readonly Rule[],
     connection: Connection,
-    { stage, destination }: ConnectionMoment,
+    { stage, destination, isUnderWay = false }: ConnectionMoment,
   ): ConnectionIntervention | undefined {
     const decided = this.#of(connection)
     if (stage === 'tunnel') decided.isDialled = true
     const uses: RuleUse[] = []
     for (const rule of rules) {
       const { profile } = rule
+      // What acts on the octets already is asked for only what is new.
+      if (isUnderWay && decided.relayed.has(rule)) continue
       if (!(stage === 'tunnel' ? profile.dial || profile.tunnel : profile[stage])) continue
       if (!decided.uses.has(rule)) {
         if (!rule.matchesConnection(destination, connection)) continue
-        decided.uses.set(rule, rule.takeForConnection(connection, destination))
+        decided.uses.set(rule, rule.takeForConnection(connection, { stage, destination }))
       }
       const use = decided.uses.get(rule)
       const faults = use?.faults.filter(({ fault }) => faultAt(stage, fault)) ?? []
       if (!use || faults.length === 0) continue
       if (stage === 'tls') rule.expectSecondTry(use, connection, destination)
+      if (stage === 'relay') decided.relayed.add(rule)
       uses.push(use)
       if (faults.some(({ fault }) => isDecisiveAt(stage, fault))) break
     }
@@ -71,7 +76,7 @@ export class ConnectionUses {
 
   #of(connection: Connection): Decided {
     let decided = this.#decided.get(connection)
-    if (!decided) this.#decided.set(connection, (decided = { uses: new Map(), isDialled: false }))
+    if (!decided) this.#decided.set(connection, (decided = { uses: new Map(), relayed: new Set(), isDialled: false }))
     return decided
   }
 }

@@ -2,6 +2,7 @@
 import type { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
 import { Exchange } from '../exchange.ts'
+import type { ConnectionMoment } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import { triesHandshakesTwice } from '../source.ts'
 import { invalidRule, ruleFailed } from './act.ts'
@@ -296,13 +297,13 @@ export class Rule extends RuleActs implements Disposable {
   }
 
   /** @internal The same for a connection, which may be a browser's own second try of one before it. */
-  takeForConnection(connection: Connection, destination: Destination): RuleUse | undefined {
+  takeForConnection(connection: Connection, { stage, destination }: ConnectionMoment): RuleUse | undefined {
     const repeat = triesHandshakesTwice(connection) ? this.#repeats.take(destination) : undefined
     if (repeat && !this.#isRemoved) return this.#begin(connection, repeat)
     if (!this.isLive) return undefined
     const { forExchanges, breaksConnections } = this.profile
     // Connections are only late by it: it is counted where it does what it is there for.
-    if (forExchanges && !breaksConnections) return this.#begin(connection, UNCOUNTED)
+    if (stage !== 'relay' && forExchanges && !breaksConnections) return this.#begin(connection, UNCOUNTED)
     return this.take(connection)
   }
 
