@@ -296,13 +296,12 @@ export class Rule extends RuleActs implements Disposable {
     return use
   }
 
-  /** @internal The same for a connection, which may be a browser's own second try of one before it. */
+  /** @internal The same for a connection; not counted for a browser's second try, nor where it is only late by it. */
   takeForConnection(connection: Connection, { stage, destination }: ConnectionMoment): RuleUse | undefined {
     const repeat = triesHandshakesTwice(connection) ? this.#repeats.take(destination) : undefined
     if (repeat && !this.#isRemoved) return this.#begin(connection, repeat)
     if (!this.isLive) return undefined
     const { forExchanges, breaksConnections } = this.profile
-    // Connections are only late by it: it is counted where it does what it is there for.
     if (stage !== 'relay' && forExchanges && !breaksConnections) return this.#begin(connection, UNCOUNTED)
     return this.take(connection)
   }
