@@ -61,6 +61,8 @@ export interface ConnectionFlow {
   mayAnswer(destination: Destination): boolean
   /** Whether a middleware intercepts exchanges at all. */
   readonly isIntercepting: boolean
+  /** Whether a middleware could intercept a request to this host, as things are now. */
+  mayIntercept(destination: Destination): boolean
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined>
   /** What goes wrong with the connection at this moment; undefined: nothing. */
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined
@@ -70,6 +72,13 @@ export interface ConnectionFlow {
   dial(destination: Destination): Promise<void>
   open(destination: Destination): Promise<void>
   closeServer(): Promise<void>
+  /**
+   * Connects to a server beside `connection.server`, for protocols in which several are spoken to at once.
+   *
+   * @param alpnProtocols - What to offer in TLS.
+   * @throws {@link MitmError} as `open`.
+   */
+  openAnother(destination: Destination, alpnProtocols: readonly string[]): Promise<OtherServer>
   reset(side: Side): void
   /** Does to the other side what happened to this one; tells whether the connection is over by that. */
   passEnd(side: Side, end: StreamEnd): boolean
@@ -84,12 +93,26 @@ export interface ConnectionFlow {
   report(error: MitmError): void
 }
 
+/** A server beside the one of a connection. The mitm closes it with the connection, if nobody has before. */
+export interface OtherServer {
+  /** Its streams; decrypted ones, in TLS. */
+  readonly host: Host
+  /** What was chosen by ALPN, if anything was. */
+  readonly alpn: string | undefined
+  /** Sends what was written, and closes it. */
+  close(): void
+  /** Ends it with a TCP reset. */
+  reset(): void
+}
+
 /** What a protocol does while a connection lasts. */
 export interface FlowListener {
   /** Connections are to be made anew: one without anything under way ends now, another one behind that. */
   drain?(): void
   /** Rules have faults that they had not: some may be for what is under way. */
   faultsAdded?(): void
+  /** Other requests may be intercepted than before: see {@link ConnectionFlow.mayIntercept}. */
+  interceptorsChanged?(): void
 }
 
 /** How a stream ended: by the other side's FIN, by an error (a reset), or closed from this side. */

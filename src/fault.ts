@@ -29,6 +29,7 @@ export type FaultPart =
   | RewritePart
   | StreamPart
   | HeadPart
+  | Http2Part
 
 /** The server cannot be reached. It is not contacted; the client is told in the words of its protocol, as ever. */
 export interface DialPart {
@@ -179,6 +180,32 @@ export interface HeadPart {
   /** Whether the connection is closed behind the response. */
   readonly closes: boolean
 }
+
+/** A frame of HTTP/2 that is the fault, or the want of one (RFC 9113 section 6). No effect on exchanges of HTTP/1. */
+export interface Http2Part {
+  readonly stage: 'http2'
+  readonly failure:
+    /** RST_STREAM towards a side: once so many octets of the response's body have passed; undefined: in place of the response. */
+    | { readonly kind: 'reset'; readonly side: Side; readonly code: number; readonly afterBytes: number | undefined }
+    /** GOAWAY to the client: `last` is the newest stream that counts as processed. The connection ends behind it, unless it stays. */
+    | {
+        readonly kind: 'goAway'
+        readonly code: number
+        /** This exchange's stream; the one before it, so that the client may send it again; or a number of its own. */
+        readonly last: 'this' | 'before' | number
+        /** Whether this exchange goes on, if `last` covers it, and the connection ends when it is over. */
+        readonly finishes: boolean
+      }
+    /** Frames of a type are not sent to the client, or to the server, from the head of the request on. */
+    | { readonly kind: 'withhold'; readonly side: Side; readonly frame: Http2WithheldFrame }
+    /** SETTINGS to the client, by their identifiers (RFC 9113 section 6.5.2). */
+    | { readonly kind: 'settings'; readonly settings: readonly (readonly [id: number, value: number])[] }
+    /** Frames in place of the response, which may be none; `STREAM` in them stands for the exchange's stream. */
+    | { readonly kind: 'frames'; frames(streamId: number): Buffer; readonly end: 'none' | 'close' }
+}
+
+/** What {@link Http2Part} can hold back. `SETTINGS_ACK` and `PING_ACK` are the answers to these. */
+export type Http2WithheldFrame = 'DATA' | 'HEADERS' | 'WINDOW_UPDATE' | 'SETTINGS_ACK' | 'PING_ACK'
 
 /** A fault that a rule injects. */
 export interface InjectedFault {

@@ -7,6 +7,7 @@ export type {
   ConnectionSettings,
   ExchangeMoment,
   FlowListener,
+  OtherServer,
   StreamEnd,
   TlsFacts,
 } from './connection.ts'
@@ -25,6 +26,8 @@ export type {
   FaultPart,
   FaultRecord,
   HeadPart,
+  Http2Part,
+  Http2WithheldFrame,
   InjectedFault,
   Pace,
   PacePart,
@@ -47,6 +50,7 @@ export type {
   InterimResponse,
   Intervention,
   Middleware,
+  OfferedAlpn,
   Rewrite,
   RewrittenRequest,
   RewrittenResponse,
@@ -101,6 +105,7 @@ export { UnmatchedError } from './rules/unmatched.ts'
 export type { Unmatched, UnmatchedMode, UnmatchedOptions } from './rules/unmatched.ts'
 export type { TrafficSource } from './source.ts'
 export { startMitm, TestMitm } from './test-mitm.ts'
-export type { IdleOptions, TestMitmOptions, WaitOptions } from './test-mitm.ts'
+export type { TestMitmOptions } from './test-mitm.ts'
+export type { IdleOptions, WaitOptions } from './waits.ts'
 export { CertificateAuthority } from './tls/certificate-authority.ts'
 export type { CertificateAuthorityOptions } from './tls/certificate-authority.ts'

@@ -69,6 +69,18 @@ export interface Middleware {
   mayAnswer?(destination: Destination): boolean
 
   /**
+   * What clients are offered by ALPN for a host whose server is not asked first, most wanted first. The first middleware
+   * that says something is heard. @defaultValue what the server chose the last time, else `h2` and `http/1.1`
+   */
+  offeredAlpn?(destination: Destination): OfferedAlpn | undefined
+
+  /**
+   * Whether `intercept` could return anything for a request to this host. Where no middleware could, HTTP/2 is relayed as
+   * octets instead of being taken apart. A middleware with `intercept` that has not this hook could always.
+   */
+  mayIntercept?(destination: Destination): boolean
+
+  /**
    * Called for each connection before it is done what `stage` says; what is returned goes wrong then. Everything that is
    * undefined goes its usual way.
    */
@@ -95,6 +107,13 @@ export interface Middleware {
   responseStarted?(exchange: Exchange): void
   /** The exchange is over, well or not: `exchange.endReason`. */
   exchangeEnded?(exchange: Exchange): void
+}
+
+/** What clients are offered by ALPN. */
+export interface OfferedAlpn {
+  readonly protocols: readonly string[]
+  /** Whether that is so also where it is known what the server chooses. */
+  readonly isCertain: boolean
 }
 
 /** What is about to be done for a connection. */

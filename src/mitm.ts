@@ -51,9 +51,11 @@ export class Mitm implements AsyncDisposable {
   readonly #protocols: readonly Protocol[]
   readonly #live = new Set<LiveConnection>()
   readonly #serving = new Set<Promise<void>>()
+  readonly #chosenAlpn = new Map<string, string>()
   #authority: Promise<MitmAuthority> | undefined
   #server: Server | undefined
   #port = 0
+  #isTelling = false
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -122,6 +124,7 @@ export class Mitm implements AsyncDisposable {
       dispose()
       throw error
     }
+    this.tellOfInterceptors()
     if (this.isRunning) {
       // Reports its own errors.
       for (const middleware of middlewares) void this.#pipeline.started(this.options.host, this.port, middleware)
@@ -156,6 +159,17 @@ export class Mitm implements AsyncDisposable {
   /** Tells what is under way that there are faults which were not there before. */
   protected tellOfFaults(): void {
     for (const live of this.#live) live.listener.faultsAdded?.()
+  }
+
+  /** Tells what is under way that other requests may be intercepted than before. */
+  protected tellOfInterceptors(): void {
+    // Not at once, and once for all that is said in one breath.
+    if (this.#isTelling) return
+    this.#isTelling = true
+    queueMicrotask(() => {
+      this.#isTelling = false
+      for (const live of this.#live) live.listener.interceptorsChanged?.()
+    })
   }
 
   /**
@@ -230,6 +244,7 @@ export class Mitm implements AsyncDisposable {
       pipeline: this.#pipeline,
       protocols: this.#protocols,
       listening: { host: this.options.host, port: this.#port },
+      chosenAlpn: this.#chosenAlpn,
       certificates: () => this.certificateAuthority(),
       report: (error) => this.report(error),
     }

@@ -85,6 +85,16 @@ export abstract class Protocol {
   keepAlive = true
 
   /**
+   * What it is called in the TLS handshake (ALPN, RFC 7301), where that chooses it. `h2` is offered to clients only when a
+   * protocol of the mitm has that name; everything else but `h3` is offered as the client and the server have it.
+   *
+   * @defaultValue none
+   */
+  get alpnProtocols(): readonly string[] {
+    return []
+  }
+
+  /**
    * Says where this connection wants to go.
    *
    * @param connection - The connection; its server is not connected yet. `connection.destination` is set when an outer

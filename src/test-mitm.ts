@@ -15,7 +15,7 @@ import { recorder } from './middleware/recorder.ts'
 import type { Recorder } from './middleware/recorder.ts'
 import { Mitm } from './mitm.ts'
 import type { MitmAuthority } from './mitm.ts'
-import { demandKnown, invalidOption } from './options.ts'
+import { invalidOption } from './options.ts'
 import type { MitmOptions } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
@@ -27,20 +27,8 @@ import type { Rule } from './rules/rule.ts'
 import { UnmatchedPolicy } from './rules/unmatched.ts'
 import type { Unmatched } from './rules/unmatched.ts'
 import { TEST_FIELD } from './source.ts'
-
-/** How long the `waitFor` methods wait. */
-export interface WaitOptions {
-  /** Longest wait in milliseconds. @defaultValue 30000 */
-  timeoutMs?: number | undefined
-  /** Gives the wait up: it rejects with the reason of the signal. */
-  signal?: AbortSignal | undefined
-}
-
-/** When traffic counts as settled. */
-export interface IdleOptions extends WaitOptions {
-  /** Milliseconds in which nothing new may begin. @defaultValue 100 */
-  quietMs?: number | undefined
-}
+import { waitForExchange, waitForIdle } from './waits.ts'
+import type { IdleOptions, WaitOptions } from './waits.ts'
 
 /** The options of a {@link TestMitm}: those of a {@link Mitm}, and what its rules need. */
 export interface TestMitmOptions extends MitmOptions<MitmAuthority> {
@@ -53,9 +41,6 @@ export interface TestMitmOptions extends MitmOptions<MitmAuthority> {
   /** What becomes of requests that no rule answers. @defaultValue `'forward'`: they go to their servers */
   unmatched?: Unmatched | undefined
 }
-
-const DEFAULT_WAIT_MS = 30_000
-const DEFAULT_QUIET_MS = 100
 
 /**
  * Starts a mitm that records what passes and does what its rules say.
@@ -112,6 +97,7 @@ export class TestMitm extends Mitm {
       unmatched: new UnmatchedPolicy(unmatched, { maxBodyBytes }),
       onConnectionFault: (rule) => this.#drainFor(rule),
       onLateFault: () => this.tellOfFaults(),
+      onActAdded: () => this.tellOfInterceptors(),
     })
     super({
       ...ofMitm,
@@ -184,33 +170,12 @@ export class TestMitm extends Mitm {
    *   `MITM_INVALID_OPTION`.
    */
   waitForRequest(filter: ExchangeFilter, options: WaitOptions = {}): Promise<Exchange> {
-    return this.#waitFor('request', filter, options, () => true)
+    return waitForExchange(this, 'request', filter, options)
   }
 
   /** As {@link TestMitm.waitForRequest}, and for the head of its final response. */
   waitForResponse(filter: ExchangeFilter, options: WaitOptions = {}): Promise<Exchange> {
-    return this.#waitFor('response', filter, options, (exchange) => exchange.response !== undefined)
-  }
-
-  async #waitFor(
-    what: string,
-    filter: ExchangeFilter,
-    options: WaitOptions,
-    isReady: (exchange: Exchange) => boolean,
-  ): Promise<Exchange> {
-    demandKnown(options, ['timeoutMs', 'signal'])
-    const { timeoutMs = DEFAULT_WAIT_MS, signal } = options
-    const compiled = compileFilter(filter)
-    const outcome = await this.changes.until(
-      () => this.exchanges.find((exchange) => isReady(exchange) && compiled.misses(exchange).length === 0),
-      { timeoutMs, signal },
-    )
-    if (outcome.state === 'met') return outcome.value
-    const why = outcome.state === 'timeout' ? `none in ${timeoutMs} ms` : 'the mitm was closed'
-    throw new MitmError(
-      'MITM_WAIT_TIMEOUT',
-      `Waited for the ${what} ${compiled.text}: ${why}; ${this.exchanges.length} other requests came`,
-    )
+    return waitForExchange(this, 'response', filter, options)
   }
 
   /**
@@ -219,28 +184,8 @@ export class TestMitm extends Mitm {
    *
    * @returns Whether it settled in time.
    */
-  async waitForIdle(options: IdleOptions = {}): Promise<boolean> {
-    demandKnown(options, ['quietMs', 'timeoutMs', 'signal'])
-    const { quietMs = DEFAULT_QUIET_MS, timeoutMs = DEFAULT_WAIT_MS, signal } = options
-    const deadline = performance.now() + timeoutMs
-    const left = (): number => Math.max(0, deadline - performance.now())
-    for (;;) {
-      // Each round waits for what the one before has found.
-      const calm = await this.changes.until(() => (this.#isCalm() ? true : undefined), { timeoutMs: left(), signal })
-      if (calm.state !== 'met') return false
-      const before = this.exchanges.length
-      const waitMs = Math.min(quietMs, left())
-      const hasStirred = (): true | undefined =>
-        this.exchanges.length !== before || !this.#isCalm() ? true : undefined
-      const stirred = await this.changes.until(hasStirred, { timeoutMs: waitMs, signal })
-      if (stirred.state !== 'met') return waitMs === quietMs || stirred.state === 'ended'
-    }
-  }
-
-  #isCalm(): boolean {
-    return this.exchanges.every(
-      (exchange) => exchange.endReason !== undefined || exchange.isStalled || isLongLived(exchange),
-    )
+  waitForIdle(options: IdleOptions = {}): Promise<boolean> {
+    return waitForIdle(this, options)
   }
 
   /**
@@ -391,10 +336,4 @@ export class TestMitm extends Mitm {
 
 function isSeed(value: unknown): value is Seed {
   return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
-}
-
-function isLongLived(exchange: Exchange): boolean {
-  const { response } = exchange
-  if (!response) return false
-  return response.status === 101 || (response.header('content-type') ?? '').startsWith('text/event-stream')
 }

@@ -19,6 +19,8 @@ export interface FlowContext {
   readonly pipeline: Pipeline
   readonly protocols: readonly Protocol[]
   readonly listening: { readonly host: string; readonly port: number }
+  /** What servers chose by ALPN the last time, by authority. */
+  readonly chosenAlpn: Map<string, string>
   certificates(): Promise<Certificates>
   report(error: MitmError, connection?: Connection): void
 }

@@ -10,28 +10,25 @@ import type {
   Connection,
   ConnectionFlow,
   ConnectionSettings,
-  ExchangeMoment,
   FlowListener,
+  OtherServer,
   StreamEnd,
+  TlsFacts,
 } from '../connection.ts'
 import { MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
-import type { Exchange } from '../exchange.ts'
 import { Host } from '../host.ts'
 import type { IdleTimer } from '../internal/idle-timer.ts'
-import type { MaybePromise } from '../internal/maybe-promise.ts'
 import { InjectedError } from '../fault-errors.ts'
-import { noteFault } from '../fault-record.ts'
-import type { Fault, FaultFeed } from '../fault.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
 import { authorityOf, isSameAuthority } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
 import { codedError } from './coded-error.ts'
 import { closeGracefully, hiddenReset, resetSoon } from './close.ts'
+import { ConnectionHooks } from './connection-hooks.ts'
 import { dial, ignore, routeOf } from './dial.ts'
-import type { Route } from './dial.ts'
 import type { FlowContext } from './flow-context.ts'
+import { OtherServers } from './other-servers.ts'
 import { passEndOn, relay, watchIdle } from './relay.ts'
 import { secureDialled } from './secure-dialled.ts'
 import { unwrap } from './sniff.ts'
@@ -39,15 +36,12 @@ import { unwrap } from './sniff.ts'
 /** The socket to a server, dialled but perhaps not yet shown as connected. */
 interface ServerSocket {
   readonly destination: Destination
-  readonly route: Route
   readonly raw: Socket
   tls: TLSSocket | undefined
 }
 
 /** One accepted connection while it lives. */
-export class LiveConnection implements ConnectionFlow {
-  readonly connection: Connection
-  readonly context: FlowContext
+export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
   readonly settings: ConnectionSettings
   /** The socket that was accepted, below all layers. */
   readonly clientSocket: Socket
@@ -64,12 +58,18 @@ export class LiveConnection implements ConnectionFlow {
   #isClosing = false
   /** Who relays it at the moment, if it wants to be told of changes. */
   listener: FlowListener = {}
-  #relayIntervention: ConnectionIntervention | undefined
+  readonly #others: OtherServers
 
   constructor(connection: Connection, clientSocket: Socket, context: FlowContext) {
-    this.connection = connection
-    this.context = context
+    super(connection, context)
     this.settings = context.options
+    this.#others = new OtherServers(this.settings.idleTimeoutMs, {
+      connected: (host) => {
+        connection.server = host
+        return context.pipeline.observe('serverConnected', connection)
+      },
+      disconnected: (host) => this.#disconnected('server', host),
+    })
     this.clientSocket = clientSocket
     this.clientStream = clientSocket
     clientSocket.on('error', ignore)
@@ -83,10 +83,6 @@ export class LiveConnection implements ConnectionFlow {
   /** The socket dialled for the current destination, secured or not, before or after it is shown as connected. */
   get serverStream(): Socket | undefined {
     return this.#server?.tls ?? this.#server?.raw
-  }
-
-  get isIntercepting(): boolean {
-    return this.context.pipeline.has('intercept')
   }
 
   /** Serves the connection to its end. Never rejects. */
@@ -114,6 +110,7 @@ export class LiveConnection implements ConnectionFlow {
     if (this.connection.client.mitmManaged) this.clientSocket.destroy()
     if (this.connection.server.mitmManaged) this.#server?.raw.destroy()
     for (const { host, raw } of this.#leaving) if (host.mitmManaged) raw.destroy()
+    this.#others.destroy()
     this.#closed?.()
   }
 
@@ -128,52 +125,6 @@ export class LiveConnection implements ConnectionFlow {
 
   listen(listener: FlowListener): void {
     this.listener = listener
-  }
-
-  lateFaults(exchange: Exchange): FaultFeed | undefined {
-    return this.context.pipeline.lateFaults(exchange)
-  }
-
-  clientData(data: Buffer): MaybePromise<Buffer> {
-    this.connection.bytes.fromClient += data.length
-    return this.context.pipeline.transform('clientData', this.connection, data)
-  }
-
-  serverData(data: Buffer): MaybePromise<Buffer> {
-    this.connection.bytes.fromServer += data.length
-    return this.context.pipeline.transform('serverData', this.connection, data)
-  }
-
-  mayAnswer(destination: Destination): boolean {
-    return this.context.pipeline.mayAnswer(destination)
-  }
-
-  intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
-    return this.context.pipeline.intercept(exchange)
-  }
-
-  interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined {
-    if (moment.stage !== 'relay' || moment.isUnderWay)
-      return this.context.pipeline.interceptConnection(this.connection, moment)
-    // Asked before the server is contacted, and again for what passes: it counts once.
-    this.#relayIntervention ??= this.context.pipeline.interceptConnection(this.connection, moment)
-    return this.#relayIntervention
-  }
-
-  noteFault(fault: Fault, exchange?: Exchange): void {
-    noteFault(this.connection, fault, exchange)
-    void this.context.pipeline.observe('connectionChanged', this.connection)
-  }
-
-  notify(moment: ExchangeMoment, exchange: Exchange): void {
-    this.context.pipeline.notify(moment, exchange)
-  }
-
-  report(error: MitmError): void {
-    // What goes wrong on purpose is among the faults.
-    if (error instanceof InjectedError) return
-    this.connection.errors.push(error)
-    this.context.report(error, this.connection)
   }
 
   unwrap(data: Buffer): Promise<void> {
@@ -201,10 +152,12 @@ export class LiveConnection implements ConnectionFlow {
       }
     }
     await this.closeServer()
+    this.#server = { destination, raw: await this.#dial(destination), tls: undefined }
+  }
+
+  #dial(destination: Destination): Promise<Socket> {
     const { options, listening } = this.context
-    const route = routeOf(destination, options.hosts)
-    const raw = await dial(destination, route, { ...options, listening, signal: this.signal })
-    this.#server = { destination, route, raw, tls: undefined }
+    return dial(destination, routeOf(destination, options.hosts), { ...options, listening, signal: this.signal })
   }
 
   /** Whether the server of a destination is to be spoken to in TLS, after the `hosts` option. */
@@ -270,11 +223,21 @@ export class LiveConnection implements ConnectionFlow {
 
   /** The handshake where the client had its own already (or has none), so that a bad certificate cannot be mirrored. */
   async #secureLate(destination: Destination): Promise<void> {
-    const { clientTls } = this.connection
-    const alpn = clientTls ? clientTls.alpn : 'http/1.1'
-    const isOwn = this.connection.destination?.host === destination.host
-    const serverName = (isOwn ? clientTls?.serverName : undefined) ?? destination.host
-    const { authorizationError } = await this.secure(destination, serverName, alpn ? [alpn] : [])
+    const { authorizationError } = await this.secure(
+      destination,
+      this.#serverNameFor(destination),
+      lateAlpn(this.connection.clientTls),
+    )
+    this.#demandTrust(destination, authorizationError)
+  }
+
+  /** The name to ask a server for, where the client has had its own handshake. */
+  #serverNameFor(destination: Destination): string {
+    const { clientTls, destination: own } = this.connection
+    return (own?.host === destination.host ? clientTls?.serverName : undefined) ?? destination.host
+  }
+
+  #demandTrust(destination: Destination, authorizationError: string | undefined): void {
     if (!this.refuses(authorizationError)) return
     const authority = authorityOf(destination)
     throw new MitmError(
@@ -282,6 +245,21 @@ export class LiveConnection implements ConnectionFlow {
       `Cannot trust the certificate of ${authority}: ${authorizationError}; upstream.ca adds a trusted authority, upstream.rejectUnauthorized: false trusts every one`,
       { side: 'server', authority },
     )
+  }
+
+  async openAnother(destination: Destination, alpnProtocols: readonly string[]): Promise<OtherServer> {
+    const raw = await this.#dial(destination)
+    if (!this.wantsTls(destination)) return this.#others.add({ raw, tls: undefined })
+    const name = this.#serverNameFor(destination)
+    const secured = await secureDialled(raw, destination, name, alpnProtocols, this.context.options)
+    try {
+      this.#demandTrust(destination, secured.authorizationError)
+    } catch (error) {
+      secured.socket.destroy()
+      throw error
+    }
+    this.connection.serverTls = secured.facts
+    return this.#others.add({ raw, tls: secured.socket })
   }
 
   async closeServer(): Promise<void> {
@@ -371,6 +349,7 @@ export class LiveConnection implements ConnectionFlow {
     // Together: neither end waits for the other to close.
     await Promise.all([
       ...this.#leaving.map(({ released }) => released),
+      this.#others.close(),
       server && this.#release(serverHost, server.raw, server.tls),
       this.#release(client, this.clientSocket),
     ])
@@ -395,4 +374,11 @@ export class LiveConnection implements ConnectionFlow {
     else if (reset) await reset
     else await closeGracefully(host.writer ?? secured ?? raw, raw, this.settings.idleTimeoutMs)
   }
+}
+
+/** What a server is offered by ALPN where the client has chosen already: it may know less than a rule could have answered. */
+function lateAlpn(clientTls: TlsFacts | undefined): readonly string[] {
+  if (clientTls?.alpn === 'h2') return ['h2', 'http/1.1']
+  const alpn = clientTls ? clientTls.alpn : 'http/1.1'
+  return alpn === undefined ? [] : [alpn]
 }

@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.ts'
 import type { FaultFeed } from '../fault.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware } from '../middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware, OfferedAlpn } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 
 type DataHook = 'clientData' | 'serverData'
@@ -29,6 +29,8 @@ const HOOKS = [
   'connectionChanged',
   'connectionEnded',
   'mayAnswer',
+  'mayIntercept',
+  'offeredAlpn',
   'interceptConnection',
   'intercept',
   'lateFaults',
@@ -148,14 +150,36 @@ export class Pipeline {
 
   /** Whether any middleware could answer for the host. One that throws is reported, and counts as no. */
   mayAnswer(destination: Destination): boolean {
-    return this.#having.mayAnswer.some((middleware) => {
-      try {
-        return middleware.mayAnswer?.(destination) === true
-      } catch (error) {
-        this.#report(failure(middleware, 'mayAnswer', error))
-        return false
-      }
-    })
+    return this.#having.mayAnswer.some((middleware) => this.#asked(middleware, 'mayAnswer', destination, false))
+  }
+
+  /** Whether any middleware could intercept a request to the host. One that throws is reported, and counts as yes. */
+  mayIntercept(destination: Destination): boolean {
+    return this.#having.intercept.some((middleware) => this.#asked(middleware, 'mayIntercept', destination, true))
+  }
+
+  /** What the first middleware that says anything wants clients to be offered. One that throws is reported. */
+  offeredAlpn(destination: Destination): OfferedAlpn | undefined {
+    for (const middleware of this.#having.offeredAlpn) {
+      const offered = this.#asked(middleware, 'offeredAlpn', destination, undefined)
+      if (offered) return offered
+    }
+    return undefined
+  }
+
+  #asked<Name extends 'mayAnswer' | 'mayIntercept' | 'offeredAlpn', Otherwise>(
+    middleware: Middleware,
+    hook: Name,
+    destination: Destination,
+    otherwise: Otherwise,
+  ): ReturnType<NonNullable<Middleware[Name]>> | Otherwise {
+    try {
+      // A boundary: what a hook returns is not told from its name in a generic type.
+      return (middleware[hook]?.(destination) as ReturnType<NonNullable<Middleware[Name]>> | undefined) ?? otherwise
+    } catch (error) {
+      this.#report(failure(middleware, hook, error))
+      return otherwise
+    }
   }
 
   /** What the first middleware that wants something to go wrong with a connection wants. One that throws is reported. */
@@ -257,6 +281,8 @@ function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: 
     connectionChanged: having('connectionChanged'),
     connectionEnded: having('connectionEnded'),
     mayAnswer: having('mayAnswer'),
+    mayIntercept: having('mayIntercept'),
+    offeredAlpn: having('offeredAlpn'),
     interceptConnection: having('interceptConnection'),
     intercept: having('intercept'),
     lateFaults: having('lateFaults'),

@@ -9,13 +9,11 @@ import type { ClientHello } from '../tls/client-hello.ts'
 import { certificateFacts, tlsFacts } from '../tls/facts.ts'
 import { secureClient } from '../tls/secure-client.ts'
 import { alertOf, fatalAlert } from '../tls/secure-server.ts'
+import { alpnWithoutServer, relayedAlpn, rememberAlpn } from './alpn.ts'
 import { closeGracefully } from './close.ts'
 import type { LiveConnection } from './live-connection.ts'
 import { cannotBeFaulty, injectTlsFaults } from './tls-faults.ts'
 import type { FaultyHandshake } from './tls-faults.ts'
-
-/** What this version can relay; a client that offers more is shown only these. */
-const RELAYED_ALPN = (protocol: string): boolean => protocol !== 'h2' && protocol !== 'h3'
 
 /** What a TLS alert says when there is no better one (RFC 8446 section 6.2: internal_error). */
 const INTERNAL_ERROR = 80
@@ -50,20 +48,26 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   const inTunnel = connection.destination
   const destination: Destination | undefined = inTunnel && { ...inTunnel, tls: true }
   const hostname = hello.serverName ?? destination?.host ?? ownAddress(live)
-  const offered = hello.alpnProtocols.filter(RELAYED_ALPN)
+  const offered = relayedAlpn(live, hello)
 
   const faulty = await injectTlsFaults(live, destination ?? ownDestination(live, hostname), hello)
   if (faulty === 'over') return undefined
 
-  let alpn = offered.includes('http/1.1') ? 'http/1.1' : undefined
+  let alpn: readonly string[]
   let fault: string | undefined
   if (destination && !faulty && !live.mayAnswer(destination) && live.wantsTls(destination)) {
     const secured = await live
       .secure(destination, hello.serverName, offered)
       .catch((error: unknown) => mirror(live, error))
-    alpn = secured.socket.alpnProtocol || undefined
+    const chosen = secured.socket.alpnProtocol || undefined
+    alpn = chosen === undefined ? [] : [chosen]
+    // Who was offered one of them alone has not chosen.
+    if (chosen !== undefined && offered.length > 1) rememberAlpn(context.chosenAlpn, destination, chosen)
     fault = live.refuses(secured.authorizationError) ? secured.authorizationError : undefined
-  }
+  } else
+    alpn = alpnWithoutServer(live, destination ?? ownDestination(live, hostname)).filter((each) =>
+      offered.includes(each),
+    )
 
   const secureContext = await contextFor(live, hostname, { fault, faulty })
   const stream = live.clientStream
@@ -72,7 +76,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   try {
     socket = await secureClient(stream, {
       secureContext,
-      alpnProtocol: alpn,
+      alpnProtocols: alpn,
       timeoutMs: context.options.handshakeTimeoutMs,
       serverName: hostname,
       demandsCertificate: faulty?.demandsCertificate,

@@ -54,6 +54,12 @@ export interface ActProfile {
   readonly tunnel: boolean
   readonly tls: boolean
   readonly relay: boolean
+  /** Faults that there are in HTTP/2 only. */
+  readonly http2: boolean
+  /** Faults that there are in HTTP/1 only: malformed heads, and octets that are none. */
+  readonly http1: boolean
+  /** Faults that break messages off. */
+  readonly cut: boolean
   /** Whether connections fail by it before there is a request. */
   readonly breaksConnections: boolean
   /** Whether connections that are kept would hide it: they fail, or are only late, by it. */
@@ -72,6 +78,9 @@ export function profileOf(acts: readonly Act[]): ActProfile {
     tunnel: has('tunnel'),
     tls: has('tls'),
     relay: has('cut') || has('pace'),
+    http2: has('http2'),
+    http1: has('head') || parts.some((part) => part.stage === 'answer' && part.answer.kind === 'raw'),
+    cut: has('cut'),
     breaksConnections,
     isForNewConnections: breaksConnections || (!forExchanges && (has('tunnel') || has('tls'))),
   }

@@ -13,6 +13,8 @@ export interface RuleHooks {
   removed(rule: Rule): void
   /** It may do something else than before, or more or less often. */
   changed(rule: Rule): void
+  /** It was given something to do. */
+  actAdded(rule: Rule): void
   /** It was given a fault that may act on what is under way. */
   lateFaultAdded(rule: Rule): void
   /** It was given a fault by which connections fail before there is a request. */

@@ -6,7 +6,7 @@ import type { FaultFeed } from '../fault.ts'
 import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { Seed } from '../internal/random.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware } from '../middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware, OfferedAlpn } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import { invalidRule } from './act.ts'
 import { Chance } from './chance.ts'
@@ -38,6 +38,8 @@ export interface RuleListOptions {
   onLateFault?: (() => void) | undefined
   /** Is told when a rule was given a fault by which connections fail before there is a request. */
   onConnectionFault?: ((rule: Rule) => void) | undefined
+  /** Is told when a rule was given something to do, so that more requests may be intercepted than before. */
+  onActAdded?: (() => void) | undefined
 }
 
 /** What is being found out for an exchange. */
@@ -74,6 +76,7 @@ export class RuleList implements Middleware {
   readonly #onError: (error: MitmError, exchange: Exchange) => void
   readonly #onConnectionFault: (rule: Rule) => void
   readonly #onLateFault: () => void
+  readonly #onActAdded: () => void
   readonly #connections: ConnectionUses
   /** What the running exchanges have of rules. */
   readonly #uses = new WeakMap<Exchange, readonly RuleUse[]>()
@@ -84,15 +87,18 @@ export class RuleList implements Middleware {
   #index: RuleIndex<Rule> | undefined
   #forConnections: readonly Rule[] | undefined
   readonly #mayAnswer = new Map<string, boolean>()
+  readonly #mayIntercept = new Map<string, boolean>()
   #count = 0
 
-  constructor({ maxBodyBytes, seed, unmatched, onError, onConnectionFault, onLateFault }: RuleListOptions = {}) {
+  constructor(options: RuleListOptions = {}) {
+    const { maxBodyBytes, seed, unmatched, onError, onConnectionFault, onLateFault, onActAdded } = options
     this.#chance = new Chance(seed ?? 0)
     this.#maxBodyBytes = maxBodyBytes ?? 10 * 1024 * 1024
     this.#unmatched = unmatched?.isHermetic ? unmatched : undefined
     this.#onError = onError ?? ((error, { connection }) => connection.report(error))
     this.#onConnectionFault = onConnectionFault ?? (() => undefined)
     this.#onLateFault = onLateFault ?? (() => undefined)
+    this.#onActAdded = onActAdded ?? (() => undefined)
     this.#connections = new ConnectionUses(this.#chance)
   }
 
@@ -131,6 +137,7 @@ export class RuleList implements Middleware {
       label: `rule ${this.#count++}`,
       removed: (removed) => this.#set(this.#rules.filter((other) => other !== removed)),
       changed: () => this.#changed(),
+      actAdded: this.#onActAdded,
       connectionFaultAdded: this.#onConnectionFault,
       // Not at once: how often it is for may follow in the same breath.
       lateFaultAdded: (given) => queueMicrotask(() => given.isForRunning && this.#onLateFault()),
@@ -198,15 +205,41 @@ export class RuleList implements Middleware {
   /** Whether a rule that is not used up could keep a request to this host from its server. */
   mayAnswer(destination: Destination): boolean {
     if (this.#unmatched?.mayAnswer(destination)) return true
+    return this.#could(
+      this.#mayAnswer,
+      destination,
+      ({ sparesServer, profile }) => sparesServer || profile.breaksConnections,
+    )
+  }
+
+  /** Whether a rule that is not used up could do anything to a request to this host. */
+  mayIntercept(destination: Destination): boolean {
+    if (this.#unmatched?.mayAnswer(destination)) return true
+    return this.#could(this.#mayIntercept, destination, ({ profile }) => profile.forExchanges || profile.dial)
+  }
+
+  /**
+   * What a host is offered by ALPN that is not asked first. Faults that there are in one version only need that version;
+   * those that break messages off look as they do in HTTP/1 where nobody knows what the server speaks.
+   */
+  offeredAlpn(destination: Destination): OfferedAlpn | undefined {
+    const meant = this.#rules.filter(({ isUsable, filter }) => isUsable && filter.mayMatch(destination))
+    if (meant.some(({ profile }) => profile.http2)) return { protocols: ['h2', 'http/1.1'], isCertain: true }
+    if (meant.some(({ profile }) => profile.http1)) return { protocols: ['http/1.1'], isCertain: true }
+    return meant.some(({ profile }) => profile.cut) ? { protocols: ['http/1.1'], isCertain: false } : undefined
+  }
+
+  /** Whether one of the rules that could do something could mean a request to this host. */
+  #could(known: Map<string, boolean>, destination: Destination, could: (rule: Rule) => boolean): boolean {
     if (this.#rules.length === 0) return false
     const key = `${destination.host}:${destination.port}:${destination.tls}`
-    const known = this.#mayAnswer.get(key)
-    if (known !== undefined) return known
-    const found = this.#rules.filter((rule) => rule.mayKeepFromServer && rule.filter.mayMatch(destination))
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const found = this.#rules.filter((rule) => rule.isUsable && could(rule) && rule.filter.mayMatch(destination))
     // What the clock may change is not kept.
     if (!found.some((rule) => rule.isTimed)) {
-      if (this.#mayAnswer.size >= MAX_HOSTS) this.#mayAnswer.clear()
-      this.#mayAnswer.set(key, found.length > 0)
+      if (known.size >= MAX_HOSTS) known.clear()
+      known.set(key, found.length > 0)
     }
     return found.length > 0
   }
@@ -351,6 +384,7 @@ export class RuleList implements Middleware {
   #changed(): void {
     this.#forConnections = undefined
     this.#mayAnswer.clear()
+    this.#mayIntercept.clear()
   }
 }
 

@@ -87,7 +87,7 @@ export class Rule extends RuleActs implements Disposable {
 
   /** Whether it would be applied now to an exchange that its filter means, as far as `after` and `probability` let it. */
   get isLive(): boolean {
-    return !this.#isRemoved && this.#hasActs && this.#limits.isOpen
+    return !this.#isRemoved && (this.acts.length > 0 || this.#steps.length > 0) && this.#limits.isOpen
   }
 
   /** @internal Whether it has been taken out. */
@@ -105,9 +105,9 @@ export class Rule extends RuleActs implements Disposable {
     return super.sparesServer || this.#steps.some((step, at) => step.sparesServer && this.#limits.isLeft(at))
   }
 
-  /** @internal Whether it could keep an exchange from its server, now or later. */
-  get mayKeepFromServer(): boolean {
-    return !this.#isRemoved && !this.#limits.isSpent && (this.sparesServer || this.profile.breaksConnections)
+  /** @internal Whether it could be applied, now or later. */
+  get isUsable(): boolean {
+    return !this.#isRemoved && !this.#limits.isSpent
   }
 
   /** @internal Whether the passing of time can change what it does. */
@@ -134,10 +134,6 @@ export class Rule extends RuleActs implements Disposable {
   /** @internal What it does, in all its steps. */
   get profile(): ActProfile {
     return (this.#profile ??= profileOf([...this.acts, ...this.#steps.flatMap(({ acts }) => acts)]))
-  }
-
-  get #hasActs(): boolean {
-    return this.acts.length > 0 || this.#steps.length > 0
   }
 
   /** Lets it be applied once; then it steps aside. */
@@ -341,7 +337,9 @@ export class Rule extends RuleActs implements Disposable {
   /** @internal Why it was not applied to an exchange that its filter means. */
   passedOver(exchange: Exchange): string | undefined {
     if (this.#isRemoved) return 'it was removed'
-    return this.#hasActs ? (this.#history.whySkipped(exchange) ?? this.#limits.whyClosed) : 'it does nothing yet'
+    return this.acts.length > 0 || this.#steps.length > 0
+      ? (this.#history.whySkipped(exchange) ?? this.#limits.whyClosed)
+      : 'it does nothing yet'
   }
 
   protected override add(act: Act): this {
@@ -385,6 +383,7 @@ export class Rule extends RuleActs implements Disposable {
     for (const listener of this.#onChange) listener()
     const { isForNewConnections, relay } = act ? profileOf([act]) : this.profile
     if (this.#isRemoved) return
+    this.#hooks.actAdded(this)
     if (isForNewConnections) this.#hooks.connectionFaultAdded(this)
     if (relay) this.#hooks.lateFaultAdded(this)
   }

@@ -8,8 +8,8 @@ import { errorText, MitmError } from '../errors.ts'
 /** What a handshake with a client needs. */
 export interface SecureClientOptions {
   readonly secureContext: SecureContext
-  /** What to choose by ALPN: nothing, or the one that the server chose. */
-  readonly alpnProtocol: string | undefined
+  /** What may be chosen by ALPN, most wanted first: nothing, or what the server chose. */
+  readonly alpnProtocols: readonly string[]
   readonly timeoutMs: number
   /** The name the client asked for, for errors. */
   readonly serverName: string
@@ -31,7 +31,7 @@ export function secureClient(raw: Duplex, options: SecureClientOptions): Promise
       secureContext: options.secureContext,
       // Node lets every certificate pass here, and OpenSSL ends the handshake when there is none.
       ...(options.demandsCertificate && { requestCert: true, rejectUnauthorized: true }),
-      ...(options.alpnProtocol && { ALPNProtocols: [options.alpnProtocol] }),
+      ...(options.alpnProtocols.length > 0 && { ALPNProtocols: [...options.alpnProtocols] }),
     })
     let isSettled = false
     const fail = (code: 'MITM_CLIENT_TLS_FAILED' | 'MITM_INCOMPLETE_HANDSHAKE', why: string, cause?: unknown): void => {

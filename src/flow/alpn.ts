@@ -1,0 +1,33 @@
+/** What is offered by ALPN (RFC 7301): to servers what the client offers, to clients what their server has chosen. */
+import { authorityOf } from '../protocol.ts'
+import type { Destination } from '../protocol.ts'
+import type { ClientHello } from '../tls/client-hello.ts'
+import type { LiveConnection } from './live-connection.ts'
+
+/** More servers than a test speaks to: what is known of them is then found out anew. */
+const MAX_KNOWN = 1000
+
+/** What of a client's offer can be relayed. What no protocol speaks is passed on as octets, but for these two. */
+export function relayedAlpn({ context }: LiveConnection, hello: ClientHello): readonly string[] {
+  const isSpoken = (name: string): boolean =>
+    context.protocols.some(({ alpnProtocols }) => alpnProtocols.includes(name))
+  return hello.alpnProtocols.filter((name) => (name !== 'h2' && name !== 'h3') || isSpoken(name))
+}
+
+/** What a client may choose from where its server is not asked first, most wanted first. */
+export function alpnWithoutServer(live: LiveConnection, destination: Destination): readonly string[] {
+  const { context } = live
+  const wanted = context.pipeline.offeredAlpn(destination)
+  if (wanted?.isCertain) return wanted.protocols
+  // A server that is spoken to in clear knows no ALPN.
+  if (live.connection.destination && !live.wantsTls(destination)) return ['http/1.1']
+  const chosen = context.chosenAlpn.get(authorityOf(destination))
+  if (chosen !== undefined) return [chosen]
+  return wanted?.protocols ?? ['h2', 'http/1.1']
+}
+
+/** Remembers what a server chose. */
+export function rememberAlpn(known: Map<string, string>, destination: Destination, chosen: string): void {
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(authorityOf(destination), chosen)
+}

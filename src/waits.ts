@@ -1,0 +1,91 @@
+/** Waiting for what passes through a mitm that records it. */
+import { MitmError } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import type { Signal } from './internal/signal.ts'
+import { demandKnown } from './options.ts'
+import { compileFilter } from './rules/filter.ts'
+import type { ExchangeFilter } from './rules/filter.ts'
+
+/** How long the `waitFor` methods wait. */
+export interface WaitOptions {
+  /** Longest wait in milliseconds. @defaultValue 30000 */
+  timeoutMs?: number | undefined
+  /** Gives the wait up: it rejects with the reason of the signal. */
+  signal?: AbortSignal | undefined
+}
+
+/** When traffic counts as settled. */
+export interface IdleOptions extends WaitOptions {
+  /** Milliseconds in which nothing new may begin. @defaultValue 100 */
+  quietMs?: number | undefined
+}
+
+/** What is waited for: the record of what passes. */
+export interface Traffic {
+  readonly exchanges: readonly Exchange[]
+  readonly changes: Pick<Signal, 'until'>
+}
+
+const DEFAULT_WAIT_MS = 30_000
+const DEFAULT_QUIET_MS = 100
+
+/**
+ * Waits for a request that matches, or for the head of its final response. One that has passed already counts.
+ *
+ * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when there will be no more traffic; `MITM_INVALID_FILTER`,
+ *   `MITM_INVALID_OPTION`.
+ */
+export async function waitForExchange(
+  traffic: Traffic,
+  what: 'request' | 'response',
+  filter: ExchangeFilter,
+  options: WaitOptions,
+): Promise<Exchange> {
+  demandKnown(options, ['timeoutMs', 'signal'])
+  const { timeoutMs = DEFAULT_WAIT_MS, signal } = options
+  const compiled = compileFilter(filter)
+  const isReady = (exchange: Exchange): boolean => what === 'request' || exchange.response !== undefined
+  const outcome = await traffic.changes.until(
+    () => traffic.exchanges.find((exchange) => isReady(exchange) && compiled.misses(exchange).length === 0),
+    { timeoutMs, signal },
+  )
+  if (outcome.state === 'met') return outcome.value
+  const why = outcome.state === 'timeout' ? `none in ${timeoutMs} ms` : 'the mitm was closed'
+  throw new MitmError(
+    'MITM_WAIT_TIMEOUT',
+    `Waited for the ${what} ${compiled.text}: ${why}; ${traffic.exchanges.length} other requests came`,
+  )
+}
+
+/** Waits until the traffic has settled; whether it did in time. @throws {@link MitmError} `MITM_INVALID_OPTION` */
+export async function waitForIdle(traffic: Traffic, options: IdleOptions): Promise<boolean> {
+  demandKnown(options, ['quietMs', 'timeoutMs', 'signal'])
+  const { quietMs = DEFAULT_QUIET_MS, timeoutMs = DEFAULT_WAIT_MS, signal } = options
+  const deadline = performance.now() + timeoutMs
+  const left = (): number => Math.max(0, deadline - performance.now())
+  for (;;) {
+    // Each round waits for what the one before has found.
+    const calm = await traffic.changes.until(() => isCalm(traffic), { timeoutMs: left(), signal })
+    if (calm.state !== 'met') return false
+    const before = traffic.exchanges.length
+    const waitMs = Math.min(quietMs, left())
+    const hasStirred = (): true | undefined =>
+      traffic.exchanges.length !== before || !isCalm(traffic) ? true : undefined
+    const stirred = await traffic.changes.until(hasStirred, { timeoutMs: waitMs, signal })
+    if (stirred.state !== 'met') return waitMs === quietMs || stirred.state === 'ended'
+  }
+}
+
+function isCalm({ exchanges }: Traffic): true | undefined {
+  const isSettled = exchanges.every(
+    (exchange) => exchange.endReason !== undefined || exchange.isStalled || isLongLived(exchange),
+  )
+  return isSettled ? true : undefined
+}
+
+function isLongLived({ response, request }: Exchange): boolean {
+  if (!response) return false
+  // In HTTP/2 a tunnel or a WebSocket is a CONNECT that was answered with 2xx (RFC 9113 section 8.5, RFC 8441).
+  const isTunnel = request.method === 'CONNECT' && response.status >= 200 && response.status < 300
+  return response.status === 101 || isTunnel || (response.header('content-type') ?? '').startsWith('text/event-stream')
+}
