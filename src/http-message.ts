@@ -1,0 +1,285 @@
+/** The request and the response of an exchange: the same words for every version of HTTP. */
+import { MitmError } from './errors.ts'
+import { decodeContent, parseJson } from './internal/content.ts'
+import { keepBehind, keepOctets, place } from './internal/slab.ts'
+
+/** A header or trailer field, name and value as they were on the wire. */
+export type Field = readonly [name: string, value: string]
+
+/** The head of a request, parsed. */
+export interface RequestHead {
+  readonly method: string
+  /** Absolute URL. */
+  readonly url: string
+  /** What stood in the request line. */
+  readonly target: string
+  /** `HTTP/1.1`. */
+  readonly httpVersion: string
+  readonly fields: readonly Field[]
+}
+
+/** The head of a response, parsed. */
+export interface ResponseHead {
+  readonly status: number
+  readonly statusText: string
+  /** `HTTP/1.1`. */
+  readonly httpVersion: string
+  readonly fields: readonly Field[]
+}
+
+/** Parses a head that was kept as octets, when somebody looks. */
+export interface HeadParser<Head> {
+  parse(octets: Buffer): Head
+}
+
+/** A promise that is settled from outside. */
+class Deferred {
+  readonly promise: Promise<boolean>
+  resolve: (isComplete: boolean) => void = () => undefined
+
+  constructor() {
+    this.promise = new Promise((resolve) => {
+      this.resolve = resolve
+    })
+  }
+}
+
+/** What most messages never need. */
+interface Rare {
+  trailers?: readonly Field[]
+  decoded?: Buffer
+  headers?: Readonly<Record<string, string>>
+  whenComplete?: Deferred
+  whenOver?: Deferred
+  isReleased?: boolean
+}
+
+const NO_FIELDS: readonly Field[] = Object.freeze([])
+const NO_OCTETS = Buffer.alloc(0)
+
+/** A request or response: a head, which is parsed when somebody looks, and a body, of which octets are kept on demand. */
+export abstract class HttpMessage<Head extends { readonly fields: readonly Field[]; readonly httpVersion: string }> {
+  /** Octets of the body so far, transfer coding removed and content coding not. */
+  bodySize = 0
+  /** Whether body and trailers have come whole. */
+  isComplete = false
+
+  #isOver = false
+  #limit = 0
+  #head: Head | undefined
+  #parser: (() => Head) | HeadParser<Head> | undefined
+  /** The octets of the head, if it is still to be parsed, and behind them those kept of the body that found room. */
+  #slab: Buffer = NO_OCTETS
+  #at = 0
+  #length = 0
+  #headLength = 0
+  /** Octets kept of the body that found no room there. */
+  #more: Buffer[] | undefined
+  #moreSize = 0
+  #rare: Rare | undefined
+
+  /**
+   * @param head - The head; or what parses it when somebody looks.
+   * @param octets - What a {@link HeadParser} is to parse. They are copied where they are few.
+   */
+  constructor(head: Head | (() => Head) | HeadParser<Head>, octets?: Buffer) {
+    if (octets) {
+      keepOctets(octets)
+      this.#slab = place.slab
+      this.#at = place.at
+      this.#length = this.#headLength = octets.length
+    }
+    if (octets || typeof head === 'function') this.#parser = head as (() => Head) | HeadParser<Head>
+    else this.#head = head as Head
+  }
+
+  protected get head(): Head {
+    if (this.#head) return this.#head
+    const parser = this.#parser
+    const at = this.#at
+    const head = typeof parser === 'function' ? parser() : parser?.parse(this.#slab.subarray(at, at + this.#headLength))
+    if (!head) throw new TypeError('A message needs a head')
+    this.#parser = undefined
+    this.#head = head
+    return head
+  }
+
+  get #rarely(): Rare {
+    return (this.#rare ??= {})
+  }
+
+  get #keptSize(): number {
+    return this.#length - this.#headLength + this.#moreSize
+  }
+
+  /** The fields after a chunked body. */
+  get trailers(): readonly Field[] {
+    return this.#rare?.trailers ?? NO_FIELDS
+  }
+
+  /** `HTTP/1.1`. */
+  get httpVersion(): string {
+    return this.head.httpVersion
+  }
+
+  /** The fields in order, as they were on the wire. */
+  get fields(): readonly Field[] {
+    return this.head.fields
+  }
+
+  /** The fields by lower-case name; several of one name are joined by `, `, those of `set-cookie` by a line feed. */
+  get headers(): Readonly<Record<string, string>> {
+    return (this.#rarely.headers ??= joinFields(this.fields))
+  }
+
+  /** The value of a field, by a name in any case. */
+  header(name: string): string | undefined {
+    return this.headers[name.toLowerCase()]
+  }
+
+  /** The octets kept of the body, content coding not removed. */
+  get body(): Buffer {
+    const first = this.#slab.subarray(this.#at + this.#headLength, this.#at + this.#length)
+    if (!this.#more) return first
+    if (this.#more.length > 1) this.#more = [Buffer.concat(this.#more)]
+    const [rest = NO_OCTETS] = this.#more
+    return first.length > 0 ? Buffer.concat([first, rest]) : rest
+  }
+
+  /** Whether fewer octets were kept than passed. */
+  get isBodyTruncated(): boolean {
+    return this.#keptSize < this.bodySize
+  }
+
+  /**
+   * The body with its content coding (gzip, deflate, br) removed.
+   *
+   * @throws {@link MitmError} `MITM_BODY_TRUNCATED` when not all of it was kept or has come, `MITM_BODY_UNDECODABLE`
+   *   when the octets are not what `content-encoding` says.
+   */
+  decodedBody(): Buffer {
+    if (this.#rare?.decoded) return this.#rare.decoded
+    if (this.isBodyTruncated || (!this.isComplete && this.header('content-encoding'))) {
+      throw new MitmError(
+        'MITM_BODY_TRUNCATED',
+        `Cannot decode a body of which ${this.#keptSize} of ${this.bodySize} octets were kept` +
+          `${this.isComplete ? '' : ' and which is not complete'}; raise maxBodyBytes, or wait for the end`,
+      )
+    }
+    const decoded = decodeContent(this.body, this.header('content-encoding'))
+    if (this.isComplete) this.#rarely.decoded = decoded
+    return decoded
+  }
+
+  /** The decoded body as text, in the charset of `content-type` (UTF-8 unless it says otherwise). @throws as `decodedBody` */
+  text(): string {
+    const charset = /charset\s*=\s*"?([\w-]+)/i.exec(this.header('content-type') ?? '')?.[1]
+    return decodeText(this.decodedBody(), charset)
+  }
+
+  /** The decoded body as JSON. @throws as `decodedBody`, and `MITM_BODY_UNDECODABLE` when it is not JSON */
+  json(): unknown {
+    return parseJson(this.text())
+  }
+
+  /** Keeps octets of the body from now on, up to `limit` of them. Ask before the body passes: in `requestStarted`, say. */
+  keepBody(limit: number): void {
+    this.#limit = Math.max(this.#limit, limit)
+  }
+
+  /** Resolves when the message is whole (true), or will never be or is too large to wait for (false). */
+  whenComplete(): Promise<boolean> {
+    if (this.#isOver || this.isReleased) return Promise.resolve(this.isComplete)
+    return (this.#rarely.whenComplete ??= new Deferred()).promise
+  }
+
+  /** Resolves when no more of the message will come, however large it is: whether it is whole. */
+  whenOver(): Promise<boolean> {
+    if (this.#isOver) return Promise.resolve(this.isComplete)
+    return (this.#rarely.whenOver ??= new Deferred()).promise
+  }
+
+  /** Whether waiting for the whole message was given up, since it is too large to be held. */
+  get isReleased(): boolean {
+    return this.#rare?.isReleased === true
+  }
+
+  /** For protocols: the message is too large to be held; {@link HttpMessage.whenComplete} tells `false` from now on. */
+  release(): void {
+    this.#rarely.isReleased = true
+    this.#rare?.whenComplete?.resolve(false)
+  }
+
+  /** For protocols: octets of the body have passed. The message may keep `octets` itself, so nobody may write to it. */
+  addBody(octets: Buffer): void {
+    this.bodySize += octets.length
+    const room = this.#limit - this.#keptSize
+    if (room <= 0) return
+    const part = octets.length <= room ? octets : octets.subarray(0, room)
+    if (!this.#more && keepBehind(this.#slab, this.#at + this.#length, part)) {
+      this.#length += part.length
+      return
+    }
+    this.#more ??= []
+    this.#more.push(part)
+    this.#moreSize += part.length
+  }
+
+  /** For protocols: the message is whole, or (`false`) will never be. */
+  finish(isComplete = true, trailers: readonly Field[] = NO_FIELDS): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.isComplete = isComplete
+    if (trailers.length > 0) this.#rarely.trailers = trailers
+    this.#rare?.whenComplete?.resolve(isComplete)
+    this.#rare?.whenOver?.resolve(isComplete)
+  }
+}
+
+/** The request of an exchange. */
+export class HttpRequest extends HttpMessage<RequestHead> {
+  get method(): string {
+    return this.head.method
+  }
+
+  /** Absolute, as far as the client said where it goes. */
+  get url(): string {
+    return this.head.url
+  }
+
+  /** What stood in the request line. */
+  get target(): string {
+    return this.head.target
+  }
+}
+
+/** The response of an exchange. */
+export class HttpResponse extends HttpMessage<ResponseHead> {
+  get status(): number {
+    return this.head.status
+  }
+
+  /** The reason phrase; empty in HTTP/2. */
+  get statusText(): string {
+    return this.head.statusText
+  }
+}
+
+function joinFields(fields: readonly Field[]): Readonly<Record<string, string>> {
+  const joined: Record<string, string> = Object.create(null) as Record<string, string>
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase()
+    const before = joined[key]
+    joined[key] = before === undefined ? value : before + (key === 'set-cookie' ? '\n' : ', ') + value
+  }
+  return joined
+}
+
+function decodeText(octets: Buffer, charset: string | undefined): string {
+  if (!charset || /^utf-?8$/i.test(charset)) return octets.toString('utf8')
+  try {
+    return new TextDecoder(charset).decode(octets)
+  } catch {
+    return octets.toString('utf8') // an unknown charset label: browsers fall back too
+  }
+}
