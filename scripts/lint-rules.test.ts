@@ -37,6 +37,7 @@ const CASES: readonly (readonly [file: string, specifier: string, verdict: 'refu
   ['src/protocols/http1/parse.ts', 'node:net', 'refused'],
   ['src/protocols/http1/write-head.ts', 'node:tls', 'refused'],
   ['src/protocols/http1/framer.ts', 'node:http', 'refused'],
+  ['src/protocols/http2/hpack-decode.ts', 'node:http2', 'refused'],
   ['src/protocols/socks/head.ts', '../../rules/rule.ts', 'refused'],
   ['src/tls/client-hello.ts', 'node:tls', 'refused'],
   ['src/tls/leaf.ts', '../flow/dial.ts', 'refused'],

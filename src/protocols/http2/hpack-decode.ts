@@ -100,7 +100,8 @@ export class HpackDecoder {
     const size = this.#integer(5)
     if (size < 0) return false
     if (isLate) this.#fail('a change of the field table behind a field')
-    else if (size > this.maxTableBytes) this.#fail(`a field table of ${size} octets, where ${this.maxTableBytes} are allowed`)
+    else if (size > this.maxTableBytes)
+      this.#fail(`a field table of ${size} octets, where ${this.maxTableBytes} are allowed`)
     else this.#table.maxBytes = size
     return this.problem === undefined
   }
@@ -133,7 +134,7 @@ export class HpackDecoder {
     const end = start + length
     if (end > this.#end) return this.#fail('a field block that ends too early')
     this.#at = end
-    if (!isHuffman) return this.#octets.latin1Slice(start, end)
+    if (!isHuffman) return this.#octets.toString('latin1', start, end)
     return decodeHuffman(this.#octets, start, end) ?? this.#fail('Huffman-coded text that breaks the rules')
   }
 

@@ -54,7 +54,7 @@ export function decodeHuffman(octets: Buffer, start: number, end: number): strin
     node = second & 0xff
   }
   if ((failed & FAILS) !== 0 || mayEnd[node] === 0) return undefined
-  return out.latin1Slice(0, length)
+  return out.toString('latin1', 0, length)
 }
 
 /** Builds the table of steps: a millisecond, once, and only where somebody speaks HTTP/2. */
