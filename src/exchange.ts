@@ -4,6 +4,7 @@ import type { MitmError } from './errors.ts'
 import { ExchangeTimings } from './exchange-timings.ts'
 import type { FaultRecord } from './fault.ts'
 import type { HttpRequest, HttpResponse } from './http-message.ts'
+import type { Http2Facts } from './http2-facts.ts'
 import { isByBrowserDoor, isWrittenByNode } from './source.ts'
 import type { TrafficSource } from './source.ts'
 
@@ -55,6 +56,8 @@ export class Exchange {
   answeredBy: 'server' | 'rule' | 'mitm' | undefined
   /** The address of the server that the request was sent to. */
   serverAddress: string | undefined
+  /** Its stream, where the client speaks HTTP/2. */
+  http2: Http2Facts | undefined
   /**
    * Whether a browser sends it again by itself: a rule broke a connection that was kept from an earlier request before an
    * octet of the response. The page never hears of it, so matchers do not count it.
@@ -85,6 +88,8 @@ export class Exchange {
   get source(): TrafficSource {
     if (this.connection.isFromTest) return 'node'
     if (!isByBrowserDoor(this.connection)) return 'server'
+    // Playwright's `request` speaks HTTP/1 only.
+    if (this.http2) return 'page'
     return isWrittenByNode(this.request.fields) ? 'request' : 'page'
   }
 

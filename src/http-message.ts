@@ -127,7 +127,10 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     return this.head.fields
   }
 
-  /** The fields by lower-case name; several of one name are joined by `, `, those of `set-cookie` by a line feed. */
+  /**
+   * The fields by lower-case name; several of one name are joined by `, `, those of `cookie` by `; `, those of `set-cookie`
+   * by a line feed.
+   */
   get headers(): Readonly<Record<string, string>> {
     return (this.#rarely.headers ??= joinFields(this.fields))
   }
@@ -216,6 +219,13 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     const room = this.#limit - this.#keptSize
     if (room <= 0) return
     const part = octets.length <= room ? octets : octets.subarray(0, room)
+    if (this.#length === 0 && !this.#more) {
+      keepOctets(part)
+      this.#slab = place.slab
+      this.#at = place.at
+      this.#length = part.length
+      return
+    }
     if (!this.#more && keepBehind(this.#slab, this.#at + this.#length, part)) {
       this.#length += part.length
       return
@@ -270,9 +280,15 @@ function joinFields(fields: readonly Field[]): Readonly<Record<string, string>> 
   for (const [name, value] of fields) {
     const key = name.toLowerCase()
     const before = joined[key]
-    joined[key] = before === undefined ? value : before + (key === 'set-cookie' ? '\n' : ', ') + value
+    joined[key] = before === undefined ? value : before + separatorOf(key) + value
   }
   return joined
+}
+
+function separatorOf(name: string): string {
+  if (name === 'set-cookie') return '\n'
+  // HTTP/2 lets clients send one field for each of them (RFC 9113 section 8.2.3).
+  return name === 'cookie' ? '; ' : ', '
 }
 
 function decodeText(octets: Buffer, charset: string | undefined): string {

@@ -39,6 +39,7 @@ export type {
 export * as faults from './faults/faults.ts'
 export { Host } from './host.ts'
 export type { HostOptions } from './host.ts'
+export { Http2Facts, http2ErrorName } from './http2-facts.ts'
 export type { MaybePromise } from './internal/maybe-promise.ts'
 export type { Seed } from './internal/random.ts'
 export type { Signal, WaitOutcome } from './internal/signal.ts'

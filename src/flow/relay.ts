@@ -7,7 +7,7 @@ import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import { Pump, writeThrough } from '../internal/pump.ts'
 import type { PumpHandlers } from '../internal/pump.ts'
-import { RelayFaults } from './relay-faults.ts'
+import { RelayFaults } from '../relay-faults.ts'
 
 /**
  * Relays until both sides have ended, one was reset, or nothing has passed for too long. A half-close is passed on, and
@@ -42,7 +42,9 @@ export function relay(connection: Connection, first?: Buffer): Promise<void> {
       const feed =
         destination && connection.flow.interceptConnection({ stage: 'relay', destination, isUnderWay })?.faults
       if (feed && faults) faults.add(feed)
-      else if (feed) faults = new RelayFaults(connection, feed, pumps, finish, isUnderWay)
+      else if (feed) faults = new RelayFaults(connection, feed, { pumps, over: finish, isUnderWay })
+      // One that cuts at once has ended it.
+      if (isOver) faults?.close()
     }
     takeFaults(false)
     connection.flow.listen({ faultsAdded: () => takeFaults(true) })

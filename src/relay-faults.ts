@@ -1,14 +1,15 @@
 /** The faults of a connection whose octets are relayed as they are. */
-import type { Connection } from '../connection.ts'
-import type { Side } from '../errors.ts'
-import { FaultFeeds } from '../fault-feeds.ts'
-import { FaultLane } from '../fault-lane.ts'
-import type { LaneTarget } from '../fault-lane.ts'
-import { PaceSet } from '../fault-pace.ts'
-import type { CutPart, FaultFeed } from '../fault.ts'
-import { Link } from '../internal/link.ts'
-import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { Pump } from '../internal/pump.ts'
+import type { Connection } from './connection.ts'
+import type { Side } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { FaultFeeds } from './fault-feeds.ts'
+import { FaultLane } from './fault-lane.ts'
+import type { LaneTarget } from './fault-lane.ts'
+import { PaceSet } from './fault-pace.ts'
+import type { CutPart, Fault, FaultFeed } from './fault.ts'
+import { Link } from './internal/link.ts'
+import type { MaybePromise } from './internal/maybe-promise.ts'
+import type { Pump } from './internal/pump.ts'
 
 const SIDES = ['client', 'server'] as const
 
@@ -18,39 +19,39 @@ interface Direction {
   readonly link: Link
 }
 
+/** What is relayed, and how. */
+export interface Relayed {
+  /** What reads each side. */
+  readonly pumps: { readonly [Name in Side]: Pump }
+  /** Ends the relay. */
+  readonly over: () => void
+  /** Whether octets have passed already. @defaultValue false */
+  readonly isUnderWay?: boolean
+  /** The exchanges whose octets are relayed at the moment, as far as somebody reads them. @defaultValue none */
+  readonly exchanges?: () => readonly Exchange[]
+}
+
 /** The faults of one relay, while it lasts. */
 export class RelayFaults {
   readonly #connection: Connection
   readonly #to: { readonly [Name in Side]: Direction }
   readonly #paces: PaceSet
   readonly #feed: FaultFeeds
-  readonly #over: () => void
-  readonly #pumps: { readonly [Name in Side]: Pump }
+  readonly #relayed: Relayed
   readonly #timers = new Set<NodeJS.Timeout>()
 
-  /**
-   * @param pumps - What reads each side.
-   * @param over - Ends the relay.
-   * @param isUnderWay - Whether octets have passed already.
-   */
-  constructor(
-    connection: Connection,
-    first: FaultFeed,
-    pumps: { readonly [Name in Side]: Pump },
-    over: () => void,
-    isUnderWay = false,
-  ) {
+  constructor(connection: Connection, first: FaultFeed, relayed: Relayed) {
     const feed = new FaultFeeds(first)
     this.#feed = feed
     this.#connection = connection
-    this.#over = over
-    this.#pumps = pumps
+    this.#relayed = relayed
+    const { isUnderWay } = relayed
     const passed = isUnderWay ? connection.bytes : undefined
     this.#to = {
       client: this.#direction('client', feed, passed?.fromServer),
       server: this.#direction('server', feed, passed?.fromClient),
     }
-    this.#paces = new PaceSet(feed, (fault) => connection.flow.noteFault(fault))
+    this.#paces = new PaceSet(feed, (fault) => this.#note(fault))
     this.#pace()
     feed.subscribe(() => {
       this.#pace()
@@ -79,7 +80,7 @@ export class RelayFaults {
     await this.#to[side].lane.settled()
     const slowest = this.#paces.slowestClose(side)
     if (!slowest) return
-    this.#connection.flow.noteFault(slowest.fault)
+    this.#note(slowest.fault)
     await new Promise<void>((resolve) => {
       this.#timers.add(setTimeout(resolve, slowest.ms))
     })
@@ -98,16 +99,30 @@ export class RelayFaults {
   #direction(side: Side, feed: FaultFeed, passedBytes: number | undefined): Direction {
     const link = new Link()
     const connection = this.#connection
-    const source = this.#pumps[side === 'client' ? 'server' : 'client']
+    const source = this.#relayed.pumps[side === 'client' ? 'server' : 'client']
     const target: LaneTarget = {
       add: (octets) => link.push(octets, connection[side].writer, source),
       flush: () => undefined,
       whenSent: () => link.whenEmpty(),
-      stopped: (_cut, fault) => connection.flow.noteFault(fault),
-      freed: () => undefined,
+      stopped: (cut, fault) => {
+        this.#note(fault)
+        if (cut.end === 'stall') this.#stall(true)
+      },
+      freed: () => this.#stall(false),
       ended: (cut) => this.#finishCut(side, cut),
     }
     return { link, lane: new FaultLane(side, feed, target, false, passedBytes) }
+  }
+
+  #note(fault: Fault): void {
+    const { flow } = this.#connection
+    const exchanges = this.#relayed.exchanges?.() ?? []
+    for (const exchange of exchanges) flow.noteFault(fault, exchange)
+    if (exchanges.length === 0) flow.noteFault(fault)
+  }
+
+  #stall(isStalled: boolean): void {
+    for (const exchange of this.#relayed.exchanges?.() ?? []) exchange.isStalled = isStalled
   }
 
   #pace(): void {
@@ -126,6 +141,6 @@ export class RelayFaults {
       connection.reset('client')
       connection.reset('server')
     }
-    this.#over()
+    this.#relayed.over()
   }
 }
