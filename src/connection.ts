@@ -8,6 +8,8 @@ import type { IdleTimer } from './internal/idle-timer.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention } from './middleware.ts'
 import type { Destination, Protocol } from './protocol.ts'
+import type { WebSocketHandler } from './web-socket.ts'
+import type { WebSocketMessage } from './web-socket-message.ts'
 
 /** Why a connection ended. */
 export type ConnectionEndReason =
@@ -49,7 +51,14 @@ export interface CertificateFacts {
 }
 
 /** The moments of an exchange that middlewares are told of. */
-export type ExchangeMoment = 'requestStarted' | 'requestEnded' | 'responseStarted' | 'exchangeEnded'
+export type ExchangeMoment =
+  | 'requestStarted'
+  | 'requestEnded'
+  | 'responseStarted'
+  | 'exchangeEnded'
+  /** With the message. */
+  | 'messageReceived'
+  | 'webSocketChanged'
 
 /** What the mitm does for one connection that it accepted; {@link Connection} passes its calls on to it. */
 export interface ConnectionFlow {
@@ -68,7 +77,7 @@ export interface ConnectionFlow {
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined
   /** Notes that a fault acted on the connection, and on the exchange if there is one. */
   noteFault(fault: Fault, exchange?: Exchange): void
-  notify(moment: ExchangeMoment, exchange: Exchange): void
+  notify(moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void
   dial(destination: Destination): Promise<void>
   open(destination: Destination): Promise<void>
   closeServer(): Promise<void>
@@ -86,6 +95,8 @@ export interface ConnectionFlow {
   listen(listener: FlowListener): void
   /** What goes wrong with an exchange that is under way, and with which nothing goes wrong yet; undefined: nothing. */
   lateFaults(exchange: Exchange): FaultFeed | undefined
+  /** What is done to the rest of a WebSocket that is open already, by rules that came later. */
+  lateWebSocket(exchange: Exchange): readonly WebSocketHandler[]
   /** Watches for the time in which nothing passes. */
   watchIdle(onIdle: (error: MitmError) => void): IdleTimer
   unwrap(data: Buffer): Promise<void>
@@ -109,7 +120,7 @@ export interface OtherServer {
 export interface FlowListener {
   /** Connections are to be made anew: one without anything under way ends now, another one behind that. */
   drain?(): void
-  /** Rules have faults that they had not: some may be for what is under way. */
+  /** Rules have faults, or touch WebSockets, as they did not: some may be for what is under way. */
   faultsAdded?(): void
   /** Other requests may be intercepted than before: see {@link ConnectionFlow.mayIntercept}. */
   interceptorsChanged?(): void

@@ -7,6 +7,8 @@ import type { HttpRequest, HttpResponse } from './http-message.ts'
 import type { Http2Facts } from './http2-facts.ts'
 import { isByBrowserDoor, isWrittenByNode } from './source.ts'
 import type { TrafficSource } from './source.ts'
+import type { WebSocketMessage } from './web-socket-message.ts'
+import type { WebSocketRecord } from './web-socket-record.ts'
 
 export { HttpMessage, HttpRequest, HttpResponse } from './http-message.ts'
 export type { Field, HeadParser, RequestHead, ResponseHead } from './http-message.ts'
@@ -65,6 +67,8 @@ export class Exchange {
   isResent = false
   /** Whether a fault holds it, so that it may not come to an end by itself. */
   isStalled = false
+  /** What passed on it once it had become a WebSocket; undefined when it is none. */
+  webSocket: WebSocketRecord | undefined
 
   readonly #startMs = performance.now()
   readonly #number: number
@@ -111,6 +115,11 @@ export class Exchange {
   /** The rules that touched it, in their own words, and what they did. */
   get rules(): string[] {
     return (this.#rules ??= [])
+  }
+
+  /** The messages of its WebSocket, in the order in which they came; none when it is none. */
+  get messages(): readonly WebSocketMessage[] {
+    return this.webSocket?.messages ?? []
   }
 
   /** Milliseconds since the start of the exchange. */

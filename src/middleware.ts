@@ -5,6 +5,8 @@ import type { Exchange, Field } from './exchange.ts'
 import type { FaultFeed, HeadPart } from './fault.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 import type { Destination } from './protocol.ts'
+import type { WebSocketHandler } from './web-socket.ts'
+import type { WebSocketMessage } from './web-socket-message.ts'
 
 /**
  * Hooks into everything that passes. Implement only those you need, on an object or a class; each may be synchronous or
@@ -99,6 +101,12 @@ export interface Middleware {
    */
   lateFaults?(exchange: Exchange): FaultFeed | undefined
 
+  /**
+   * Called for each WebSocket that is open, when rules have changed. What is returned is done to the rest of it, beside
+   * what is done already.
+   */
+  lateWebSocket?(exchange: Exchange): readonly WebSocketHandler[] | undefined
+
   /** A request head has come. */
   requestStarted?(exchange: Exchange): void
   /** The request is complete, with its body and trailers. */
@@ -107,6 +115,13 @@ export interface Middleware {
   responseStarted?(exchange: Exchange): void
   /** The exchange is over, well or not: `exchange.endReason`. */
   exchangeEnded?(exchange: Exchange): void
+  /**
+   * A message of a WebSocket has come whole, or was sent by a rule. Its content is kept only if somebody has asked for it by
+   * `exchange.webSocket.keepMessages(limit)`, in `responseStarted` at the latest.
+   */
+  messageReceived?(exchange: Exchange, message: WebSocketMessage): void
+  /** More is known of a WebSocket (`exchange.webSocket`): what became of a message that was held, a ping, a close. */
+  webSocketChanged?(exchange: Exchange): void
 }
 
 /** What clients are offered by ALPN. */
@@ -177,6 +192,8 @@ export interface Intervention {
   readonly clientData?: readonly DataTransform[]
   /** Changes the octets of this response on their way to the client. */
   readonly serverData?: readonly DataTransform[]
+  /** Touch the WebSocket that it becomes, if it does. */
+  readonly webSocket?: readonly WebSocketHandler[]
 }
 
 /** Changes the octets of one message; what it returns is sent instead. */

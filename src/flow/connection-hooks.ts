@@ -8,6 +8,8 @@ import type { Fault, FaultFeed } from '../fault.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
+import type { WebSocketHandler } from '../web-socket.ts'
+import type { WebSocketMessage } from '../web-socket-message.ts'
 import type { FlowContext } from './flow-context.ts'
 
 /** Asks and tells the middlewares. */
@@ -27,6 +29,10 @@ export abstract class ConnectionHooks {
 
   lateFaults(exchange: Exchange): FaultFeed | undefined {
     return this.context.pipeline.lateFaults(exchange)
+  }
+
+  lateWebSocket(exchange: Exchange): readonly WebSocketHandler[] {
+    return this.context.pipeline.lateWebSocket(exchange)
   }
 
   clientData(data: Buffer): MaybePromise<Buffer> {
@@ -64,8 +70,8 @@ export abstract class ConnectionHooks {
     void this.context.pipeline.observe('connectionChanged', this.connection)
   }
 
-  notify(moment: ExchangeMoment, exchange: Exchange): void {
-    this.context.pipeline.notify(moment, exchange)
+  notify(moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void {
+    this.context.pipeline.notify(moment, exchange, message)
   }
 
   report(error: MitmError): void {

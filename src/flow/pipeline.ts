@@ -7,6 +7,8 @@ import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware, OfferedAlpn } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
+import type { WebSocketHandler } from '../web-socket.ts'
+import type { WebSocketMessage } from '../web-socket-message.ts'
 
 type DataHook = 'clientData' | 'serverData'
 type ConnectionHook =
@@ -38,6 +40,9 @@ const HOOKS = [
   'requestEnded',
   'responseStarted',
   'exchangeEnded',
+  'messageReceived',
+  'webSocketChanged',
+  'lateWebSocket',
 ] as const satisfies readonly Hook[]
 
 /** Runs the hooks of several middlewares in the order these were added. */
@@ -138,10 +143,10 @@ export class Pipeline {
   }
 
   /** Tells of a moment of an exchange. */
-  notify(moment: ExchangeMoment, exchange: Exchange): void {
+  notify(moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void {
     for (const middleware of this.#having[moment]) {
       try {
-        tell(middleware, moment, exchange)
+        tell(middleware, moment, exchange, message)
       } catch (error) {
         this.#report(failure(middleware, moment, error), exchange.connection)
       }
@@ -208,6 +213,18 @@ export class Pipeline {
     return undefined
   }
 
+  /** What middlewares do to the rest of an open WebSocket. One that throws is reported. */
+  lateWebSocket(exchange: Exchange): readonly WebSocketHandler[] {
+    return this.#having.lateWebSocket.flatMap((middleware) => {
+      try {
+        return middleware.lateWebSocket?.(exchange) ?? []
+      } catch (error) {
+        this.#report(failure(middleware, 'lateWebSocket', error), exchange.connection)
+        return []
+      }
+    })
+  }
+
   /**
    * Asks every middleware what to do with an exchange, until one answers it.
    *
@@ -255,7 +272,7 @@ export class Pipeline {
 }
 
 /** Names each hook, which is several times faster than `middleware[moment]`: four times per exchange, it shows. */
-function tell(middleware: Middleware, moment: ExchangeMoment, exchange: Exchange): void {
+function tell(middleware: Middleware, moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void {
   switch (moment) {
     case 'requestStarted':
       return middleware.requestStarted?.(exchange)
@@ -265,6 +282,10 @@ function tell(middleware: Middleware, moment: ExchangeMoment, exchange: Exchange
       return middleware.responseStarted?.(exchange)
     case 'exchangeEnded':
       return middleware.exchangeEnded?.(exchange)
+    case 'messageReceived':
+      return message && middleware.messageReceived?.(exchange, message)
+    case 'webSocketChanged':
+      return middleware.webSocketChanged?.(exchange)
   }
 }
 
@@ -290,6 +311,9 @@ function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: 
     requestEnded: having('requestEnded'),
     responseStarted: having('responseStarted'),
     exchangeEnded: having('exchangeEnded'),
+    messageReceived: having('messageReceived'),
+    webSocketChanged: having('webSocketChanged'),
+    lateWebSocket: having('lateWebSocket'),
   }
 }
 
@@ -312,6 +336,7 @@ function join(first: Intervention | undefined, second: Intervention | undefined)
     responseHead: [...(first.responseHead ?? []), ...(second.responseHead ?? [])],
     clientData: [...(first.clientData ?? []), ...(second.clientData ?? [])],
     serverData: [...(first.serverData ?? []), ...(second.serverData ?? [])],
+    webSocket: [...(first.webSocket ?? []), ...(second.webSocket ?? [])],
     ...(answer && { answer }),
     ...(faults && { faults }),
   }

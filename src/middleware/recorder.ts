@@ -9,7 +9,7 @@ import type { ServerRecord } from './connection-record.ts'
 
 /** The options of {@link recorder}. */
 export interface RecorderOptions {
-  /** Octets kept of each body; traffic itself is never limited. @defaultValue 10 MiB */
+  /** Octets kept of each body, and of each message; traffic itself is never limited. @defaultValue 10 MiB */
   maxBodyBytes?: number | undefined
 }
 
@@ -110,10 +110,19 @@ class RecorderMiddleware implements Recorder {
 
   responseStarted(exchange: Exchange): void {
     exchange.response?.keepBody(this.#maxBodyBytes)
+    exchange.webSocket?.keepMessages(this.#maxBodyBytes)
     this.changes.fire()
   }
 
   exchangeEnded(): void {
+    this.changes.fire()
+  }
+
+  messageReceived(): void {
+    this.changes.fire()
+  }
+
+  webSocketChanged(): void {
     this.changes.fire()
   }
 

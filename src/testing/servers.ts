@@ -6,6 +6,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
+import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
 
 import { Wire } from './wire.ts'
@@ -26,6 +27,11 @@ class TestServer implements AsyncDisposable {
       socket.once('close', () => this.#sockets.delete(socket))
     })
     server.on('tlsClientError', () => undefined)
+  }
+
+  /** Calls back for each request that wants another protocol. */
+  onUpgrade(listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void {
+    this.#server.on('upgrade', listener)
   }
 
   get port(): number {

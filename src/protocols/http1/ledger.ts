@@ -3,6 +3,7 @@ import type { ConnectionFlow } from '../../connection.ts'
 import type { MitmError } from '../../errors.ts'
 import type { Exchange, ExchangeEndReason, Field, HttpResponse } from '../../exchange.ts'
 import type { Transfer } from './transfer.ts'
+import { noteWebSocket } from './web-socket-session.ts'
 
 /** Keeps account of the exchanges of one connection. */
 export class Ledger {
@@ -79,6 +80,7 @@ export class Ledger {
   respondWith(transfer: Transfer, response: HttpResponse, answeredBy: Exchange['answeredBy']): void {
     const { exchange } = transfer
     exchange.response = response
+    if (transfer.facts.upgrade !== undefined) noteWebSocket(transfer, response)
     exchange.answeredBy = answeredBy
     exchange.timings.responseStartMs = exchange.elapsedMs()
     this.#flow.notify('responseStarted', exchange)

@@ -26,7 +26,9 @@ import { RequestSide } from './request-side.ts'
 import { ResponseSide } from './response-side.ts'
 import { ServerLink } from './server-link.ts'
 import { SlowClosing } from './slow-closing.ts'
+import { webSocketOf } from './web-socket-session.ts'
 import type { Sink, Transfer } from './transfer.ts'
+import type { WebSocketRelay } from '../websocket/relay.ts'
 
 /** A part of one kind. */
 export type PartOf<Kind extends Part['kind']> = Extract<Part, { kind: Kind }>
@@ -51,6 +53,8 @@ export class Session {
   readonly #server = new ServerLink()
   /** Became another protocol by its response. */
   #upgraded: Transfer | undefined
+  /** What relays it, if it became a WebSocket. */
+  #webSocket: WebSocketRelay | undefined
   /** Whether the client expects the connection to end with the server's. */
   #closesClient = false
   #clientEnd: StreamEnd | undefined
@@ -115,12 +119,18 @@ export class Session {
     this.#closesClient ||= transfer.closesClient
     const { status } = transfer
     if (status === 101 || (transfer.facts.method === 'CONNECT' && status >= 200 && status < 300)) {
-      this.#upgraded = transfer
-      this.isOpaque = true
-      return this.#requests.makeOpaque('upgrade')
+      return this.#upgrade(transfer)
     }
     if (transfer.isRequestOver) this.ledger.end(transfer, 'complete')
     return undefined
+  }
+
+  /** What follows is another protocol. */
+  #upgrade(transfer: Transfer): MaybePromise<void> {
+    this.#upgraded = transfer
+    this.#webSocket = webSocketOf(this, transfer)
+    this.isOpaque = true
+    return this.#requests.makeOpaque('upgrade')
   }
 
   /** Notes that a response cannot be framed, or is for no request: then nothing that follows can be told apart. */
@@ -176,8 +186,6 @@ export class Session {
     }
     await this.#requests.data(first)
   }
-
-  // To the server, and back to the client.
 
   /**
    * Sends the octets of a request on; to another server than the open one, if it is for another.
@@ -238,7 +246,7 @@ export class Session {
     const sink: Sink = this.#upgraded?.faults?.server ?? this.toServer
     const send = (): MaybePromise<void> => {
       let wait: MaybePromise<void> = undefined
-      for (const slice of octets) wait = sink.add(slice)
+      for (const slice of octets) wait = this.#webSocket ? this.#webSocket.data('client', slice) : sink.add(slice)
       return wait
     }
     if (this.#server.destination || !destination) return send()
@@ -247,6 +255,7 @@ export class Session {
 
   /** Sends octets of the server that belong to no exchange. */
   returnOpaque(octets: Buffer): MaybePromise<void> {
+    if (this.#webSocket) return this.#webSocket.data('server', octets)
     const sink: Sink = this.#upgraded?.faults?.client ?? this.toClient
     return sink.add(octets)
   }
@@ -271,10 +280,6 @@ export class Session {
   holdClient(isHeld: boolean): void {
     this.#clientPump[isHeld ? 'hold' : 'release']()
   }
-
-  // Answers of our own.
-
-  // Ends.
 
   #handlers(side: Side): PumpHandlers {
     const { connection } = this
@@ -372,6 +377,7 @@ export class Session {
     this.#idle?.stop()
     this.#clientPump.stop()
     this.#server.pump?.stop()
+    this.#webSocket?.ended(this.connection.endReason?.startsWith('client') ? 'client' : 'server')
     this.passage.close()
     this.closing.stop()
     this.ledger.endAll(this.#reasonOfEnd(error), isMitmError(error) ? error : undefined, this.#upgraded)
