@@ -1,7 +1,7 @@
 /** Errors that the client is told of in place of a response. */
 import type { MitmError } from '../../errors.ts'
 import { writeAnswer } from './answer.ts'
-import { errorResponse, statusFor } from './messages.ts'
+import { errorResponse, statusFor } from '../http/error-response.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 

@@ -1,11 +1,13 @@
 /** Answers in place of the server, and responses whose body is known before their head is written. */
 import { HttpResponse } from '../../exchange.ts'
 import type { Exchange } from '../../exchange.ts'
-import { abortable, discard } from '../../internal/abortable.ts'
+import { discard } from '../../internal/abortable.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { Answer, RewrittenResponse } from '../../middleware.ts'
+import { changedResponse } from '../http/changed-response.ts'
+import type { ChangeTarget } from '../http/changed-response.ts'
 import { block, finishAnswer } from './finish.ts'
-import { bodyTooLarge, completeResponse, CONTINUE } from './messages.ts'
+import { completeResponse, CONTINUE } from './messages.ts'
 import { answerRaw } from './raw-answer.ts'
 import type { Session } from './session.ts'
 import { beginStreamed } from './streamed.ts'
@@ -30,7 +32,7 @@ export async function answer(session: Session, transfer: Transfer, how: Answer):
   const made = how.response(transfer.exchange)
   // A client that ends its side while it has to wait has left.
   transfer.isLingering = isPromise(made)
-  const response = await changed(session, await made, transfer)
+  const response = await changedResponse(await made, changeTarget(session, transfer))
   transfer.isLingering = response.stream !== undefined
   await session.ledger.whenIdle()
   if (transfer.isOver) discard(response.stream)
@@ -71,43 +73,17 @@ export async function compose(
   await session.sendToClient(transfer, Buffer.concat([head, body]))
 }
 
-/** The response that the rewrites of an exchange make of one. */
-export async function changed(
-  session: Session,
-  response: RewrittenResponse,
-  transfer: Transfer,
-): Promise<RewrittenResponse> {
-  let message = response
-  try {
-    for (const rewrite of transfer.plan?.rewriteResponse ?? []) {
-      if (rewrite.needsBody && message.stream) message = await collected(session, message, message.stream, transfer)
-      message = await rewrite.apply(message, transfer.exchange)
-    }
-    if (response.stream && message.stream !== response.stream) discard(response.stream)
-    return message
-  } catch (error) {
-    discard(message.stream)
-    throw error
+/** What {@link changedResponse} has to know of an exchange. */
+export function changeTarget(session: Session, transfer: Transfer): ChangeTarget {
+  return {
+    rewrites: transfer.plan?.rewriteResponse ?? [],
+    exchange: transfer.exchange,
+    signal: transfer.signal,
+    maxBodyBytes: session.connection.flow.settings.maxBodyBytes,
+    waits: () => {
+      transfer.isLingering = true
+    },
   }
-}
-
-/** A response whose stream has been read to its end, for a rewrite that wants to see all of it. */
-async function collected(
-  session: Session,
-  message: RewrittenResponse,
-  stream: AsyncIterable<Uint8Array>,
-  transfer: Transfer,
-): Promise<RewrittenResponse> {
-  const { maxBodyBytes } = session.connection.flow.settings
-  const pieces: Uint8Array[] = []
-  let size = 0
-  transfer.isLingering = true
-  for await (const piece of abortable(stream, transfer.signal)) {
-    size += piece.length
-    if (size > maxBodyBytes) throw bodyTooLarge(`the answer to ${transfer.exchange.request.url}`, size, maxBodyBytes)
-    pieces.push(piece)
-  }
-  return { ...message, body: Buffer.concat(pieces), stream: undefined }
 }
 
 /** Tells a client that waits for permission to send its body, because the server will not be asked in time. */

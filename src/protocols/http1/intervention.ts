@@ -1,24 +1,17 @@
 /** What happens to the exchanges that somebody intercepts: answers, changed requests, changed responses. */
-import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpRequest, HttpResponse } from '../../exchange.ts'
 import type { Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention, RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
+import { BodyPipe } from '../http/body-pipe.ts'
+import { changedResponse } from '../http/changed-response.ts'
+import { bodyTooLarge, codedFailure, destinationOfUrl, followHost, hasNoBody } from '../http/messages.ts'
 import { answerError } from './answer-error.ts'
 import { ExchangeFaults } from './exchange-faults.ts'
 import { finishAnswer } from './finish.ts'
-import { answer, changed, compose, tellToContinue } from './answer.ts'
+import { answer, changeTarget, compose, tellToContinue } from './answer.ts'
 import { linger, sendInterim } from './before-answer.ts'
-import { BodyPipe } from './body-pipe.ts'
-import {
-  bodyTooLarge,
-  destinationOfUrl,
-  followHost,
-  hasNoBody,
-  requestOctets,
-  streamedRequestHead,
-  streamedResponseHead,
-} from './messages.ts'
+import { requestOctets, streamedRequestHead, streamedResponseHead } from './messages.ts'
 import { sendPiped } from './piped-request.ts'
 import type { Session } from './session.ts'
 import { beginStreamed } from './streamed.ts'
@@ -138,7 +131,7 @@ export async function interveneInResponse(session: Session, transfer: Transfer, 
     }
     const { status, statusText, fields, trailers } = original
     const given = { status, statusText, fields, ...(isHead ? { body: undefined } : { body: original.body, trailers }) }
-    const message = await changed(session, given, transfer)
+    const message = await changedResponse(given, changeTarget(session, transfer))
     const isPiped = plan?.responseStreams?.length || message.trailers?.length
     if (message.body === undefined && !message.stream && isPiped && !hasNoBody(transfer.facts.method, status)) {
       await pipeResponse(session, transfer, message)
@@ -177,10 +170,4 @@ async function pipeResponse(session: Session, transfer: Transfer, message: Rewri
   transfer.responsePipe = pipe
   // It reports its own errors.
   pipe.sent = sendAll()
-}
-
-function codedFailure(error: unknown): MitmError {
-  return isMitmError(error)
-    ? error
-    : new MitmError('MITM_RULE_FAILED', `Cannot apply a rule: ${errorText(error)}`, { cause: error })
 }

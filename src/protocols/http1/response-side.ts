@@ -9,7 +9,7 @@ import type { Part } from './framer.ts'
 
 import { parseResponseHead } from './head.ts'
 import { interveneInResponse } from './intervention.ts'
-import { bodyTooLarge } from './messages.ts'
+import { bodyTooLarge } from '../http/messages.ts'
 import type { PartOf, Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 

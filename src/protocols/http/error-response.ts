@@ -1,0 +1,42 @@
+/** The responses in which a mitm tells clients of errors of its own. */
+import { STATUS_CODES } from 'node:http'
+
+import type { MitmError } from '../../errors.ts'
+import type { RewrittenResponse } from '../../middleware.ts'
+
+/** The field in which an answer of the mitm itself carries the code of its error. */
+const ERROR_FIELD = 'x-playwright-mitm-error'
+
+/** The response in which a mitm reports an error of its own to the client. */
+export function errorResponse(status: number, error: MitmError): RewrittenResponse {
+  return {
+    status,
+    statusText: STATUS_CODES[status] ?? '',
+    fields: [
+      ['content-type', 'text/plain; charset=utf-8'],
+      ['cache-control', 'no-store'],
+      [ERROR_FIELD, error.code],
+    ],
+    body: Buffer.from(`playwright-mitm: ${error.message}\n`),
+  }
+}
+
+/** The status for an error met on the way to the server (RFC 9110 sections 15.6.3 and 15.6.5). */
+export function statusFor(error: MitmError): number {
+  switch (error.code) {
+    case 'MITM_DIAL_TIMEOUT':
+      return 504
+    case 'MITM_LOOP':
+      return 508
+    case 'MITM_RULE_FAILED':
+    case 'MITM_MIDDLEWARE_FAILED':
+    case 'MITM_INVALID_RULE':
+      return 500
+    case 'MITM_MALFORMED_HTTP':
+      return 400
+    case 'MITM_HEAD_TOO_LARGE':
+      return 431
+    default:
+      return 502
+  }
+}
