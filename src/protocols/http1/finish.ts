@@ -1,6 +1,6 @@
 /** How exchanges end that are answered or cut here. */
 import type { CutPart } from '../../fault.ts'
-import type { ExchangeFaults } from './exchange-faults.ts'
+import type { ExchangeFaults } from '../http/exchange-faults.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 

@@ -5,9 +5,10 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention, RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
 import { BodyPipe } from '../http/body-pipe.ts'
 import { changedResponse } from '../http/changed-response.ts'
+import { ExchangeFaults } from '../http/exchange-faults.ts'
 import { bodyTooLarge, codedFailure, destinationOfUrl, followHost, hasNoBody } from '../http/messages.ts'
 import { answerError } from './answer-error.ts'
-import { ExchangeFaults } from './exchange-faults.ts'
+import { faultyTransfer } from './faulty-transfer.ts'
 import { finishAnswer } from './finish.ts'
 import { answer, changeTarget, compose, tellToContinue } from './answer.ts'
 import { linger, sendInterim } from './before-answer.ts'
@@ -28,7 +29,7 @@ export async function intervene(
     if (transfer.isOver) return
     transfer.plan = decided
     if (decided?.faults) {
-      transfer.faults = new ExchangeFaults(session, transfer, decided.faults)
+      transfer.faults = new ExchangeFaults(faultyTransfer(session, transfer), decided.faults)
       if (await transfer.faults.first()) return
       if (decided.answer) await transfer.faults.uplink()
     }

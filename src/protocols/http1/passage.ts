@@ -3,7 +3,7 @@ import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { DataTransform } from '../../middleware.ts'
 import { findHeadEnd } from './head.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox } from '../http/outbox.ts'
 import type { Session } from './session.ts'
 import type { Sink, Transfer } from './transfer.ts'
 

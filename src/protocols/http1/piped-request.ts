@@ -6,10 +6,11 @@ import type { RewrittenRequest, StreamRewrite } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { BodyPipe } from '../http/body-pipe.ts'
 import { bodyTooLarge } from '../http/messages.ts'
+import { sendBody } from '../http/send-body.ts'
 import { throughStreams } from '../http/through-streams.ts'
 import { chunkedRequestHead } from './messages.ts'
 import type { Session } from './session.ts'
-import { breakOff, sendBody, sendPiece } from './streamed.ts'
+import { breakOff, sendPiece } from './streamed.ts'
 import type { Transfer } from './transfer.ts'
 
 /** Sends a request, its body chunk by chunk as it comes, or as a rewrite has made it. */

@@ -1,6 +1,4 @@
 /** Messages whose bodies are sent while they come: streamed answers, and bodies that pass through streams of rules. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
-
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpResponse } from '../../exchange.ts'
 import type { Exchange, Field } from '../../exchange.ts'
@@ -8,18 +6,12 @@ import { abortable, discard } from '../../internal/abortable.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { RewrittenResponse } from '../../middleware.ts'
 import { hasNoBody } from '../http/messages.ts'
+import { sendBody } from '../http/send-body.ts'
+import type { Framing } from '../http/send-body.ts'
 import { throughStreams } from '../http/through-streams.ts'
-import { lastChunk, writeChunk } from './chunked.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 import { withBodyLength, withChunkedBody, withoutBodyLength, writeResponseHead } from './write.ts'
-
-/** How the end of a body is told (RFC 9112 section 6.3). */
-type Framing =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'chunked' }
-  | { readonly kind: 'length'; readonly length: number }
-  | { readonly kind: 'close' }
 
 /**
  * Sends the head of a response whose body streams.
@@ -71,42 +63,6 @@ export async function beginStreamed(
     }
     if (!transfer.isOver) response.finish(true, framing.kind === 'chunked' ? trailers() : [])
   }
-}
-
-/** How long pieces may follow one another without letting anything else run. */
-const MAX_TURN_MS = 10
-
-/** Where a body goes. */
-export interface BodyTarget {
-  /** Sends octets as they are on the wire; a promise when the sender has to wait. */
-  send(octets: Buffer): MaybePromise<void>
-  /** Is told of the content of each piece. */
-  note(content: Buffer): void
-  trailers(): readonly Field[]
-  /** The rules that made it, in words, for errors. */
-  readonly by: readonly string[]
-}
-
-/** Sends a body piece by piece. @throws what the source failed with, or a MitmError when it is not as long as was said */
-export async function sendBody(octets: AsyncIterable<Uint8Array>, framing: Framing, target: BodyTarget): Promise<void> {
-  let size = 0
-  let turnMs = performance.now()
-  for await (const piece of octets) {
-    // A source that always has its next piece ready would keep everything else from running.
-    if (performance.now() - turnMs > MAX_TURN_MS) {
-      await nextTurn()
-      turnMs = performance.now()
-    }
-    if (piece.length === 0) continue
-    const content = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
-    size += content.length
-    if (framing.kind === 'length' && size > framing.length)
-      throw wrongLength(framing.length, `${size} or more`, target.by)
-    target.note(content)
-    await target.send(framing.kind === 'chunked' ? writeChunk(content) : content)
-  }
-  if (framing.kind === 'length' && size < framing.length) throw wrongLength(framing.length, `${size}`, target.by)
-  if (framing.kind === 'chunked') await target.send(lastChunk(target.trailers()))
 }
 
 /** Sends octets of a message at once, and waits until there is room for more. */
@@ -172,12 +128,4 @@ function withClose(fields: readonly Field[], closes: boolean): readonly Field[] 
 
 async function* justOne(body: Buffer | undefined): AsyncGenerator<Uint8Array, void, undefined> {
   if (body) yield body
-}
-
-function wrongLength(said: number, found: string, by: readonly string[]): MitmError {
-  const rules = by.map((rule) => JSON.stringify(rule)).join(', ')
-  return new MitmError(
-    'MITM_RULE_FAILED',
-    `Cannot send the body of an answer${rules && ` by the rule ${rules}`}: content-length is ${said}, but its stream gave ${found} octets`,
-  )
 }

@@ -4,7 +4,7 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import type { BodyPipe } from '../http/body-pipe.ts'
-import type { ExchangeFaults } from './exchange-faults.ts'
+import type { ExchangeFaults } from '../http/exchange-faults.ts'
 import type { HeadFacts } from './facts.ts'
 
 /**

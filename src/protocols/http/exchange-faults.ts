@@ -1,5 +1,6 @@
 /** The faults of one exchange: where they cut it, how slowly it passes, and that it cannot be forwarded at all. */
-import type { Side } from '../../errors.ts'
+import type { MitmError, Side } from '../../errors.ts'
+import type { Exchange } from '../../exchange.ts'
 import { dialFaultError } from '../../fault-errors.ts'
 import { FaultFeeds } from '../../fault-feeds.ts'
 import { FaultLane } from '../../fault-lane.ts'
@@ -7,34 +8,34 @@ import type { LaneTarget } from '../../fault-lane.ts'
 import { PaceSet } from '../../fault-pace.ts'
 import type { CutPart, DialPart, Fault, FaultFeed } from '../../fault.ts'
 import { Link } from '../../internal/link.ts'
-import { answerError } from './answer-error.ts'
-import { finishCut } from './finish.ts'
-import { findHeadEnd } from './head.ts'
-import type { Session } from './session.ts'
-import type { Transfer } from './transfer.ts'
+import type { Destination } from '../../protocol.ts'
+import { findHeadEnd } from '../http1/head.ts'
+import type { Outbox } from './outbox.ts'
 
-/**
- * Lets faults act on what is under way, and with which nothing goes wrong yet: the exchange whose response is due, or the
- * one that became another protocol. Those that still wait here were asked for theirs when they came.
- */
-export function adoptFaults(session: Session, upgraded: Transfer | undefined): void {
-  const { flow } = session.connection
-  for (const intercepted of session.ledger.intercepted) {
-    // One that was cut may have ended the connection, and the others with it.
-    const feed = intercepted.isOver ? undefined : flow.lateFaults(intercepted.exchange)
-    if (feed) intercepted.faults?.add(feed)
-  }
-  const transfer = upgraded ?? session.ledger.oldest
-  if (!transfer || transfer.isOver || transfer.faults) return
-  const feed = flow.lateFaults(transfer.exchange)
-  if (!feed) return
-  transfer.isExclusive = true
-  transfer.hasHead = transfer.status > 0
-  transfer.plan = { ...transfer.plan, faults: feed }
-  transfer.faults = new ExchangeFaults(session, transfer, feed, true)
-  transfer.faults.client.update()
-  transfer.faults.server.update()
+/** What faults act on: one exchange, and the ways out of its connection. */
+export interface FaultyExchange {
+  readonly exchange: Exchange
+  readonly destination: Destination
+  readonly method: string
+  /** Octets of the request that wait for a decision. */
+  readonly heldBytes: number
+  readonly isOver: boolean
+  readonly toClient: FaultyOutlet
+  readonly toServer: FaultyOutlet
+  /** Octets of the response's body that have passed; undefined when none of the response has. */
+  readonly passedBytes: number | undefined
+  /** Writes what has been put into the ways out. */
+  flush(): void
+  /** Tells the client of an error in place of a response. */
+  answerError(error: MitmError): Promise<void>
+  /** Holds the end of the connection towards a side back. @param acted - Told when it is. */
+  slowClose(side: Side, ms: number, acted: () => void): void
+  /** Ends it as a cut says. What was sent before has left. */
+  finishCut(faults: ExchangeFaults, cut: CutPart): void
 }
+
+/** One way out. */
+export type FaultyOutlet = Pick<Outbox, 'add' | 'pace' | 'whenSent'>
 
 /** The faults of one exchange, while it is under way. */
 export class ExchangeFaults {
@@ -42,20 +43,18 @@ export class ExchangeFaults {
   readonly client: FaultLane
   /** Through which the request passes. */
   readonly server: FaultLane
-  readonly #session: Session
-  readonly #transfer: Transfer
+  readonly #of: FaultyExchange
   readonly #feed: FaultFeeds
   readonly #paces: PaceSet
   #onChange: (() => void) | undefined
 
   /** @param isUnderWay - Whether the request is with the server already. */
-  constructor(session: Session, transfer: Transfer, first: FaultFeed, isUnderWay = false) {
+  constructor(of: FaultyExchange, first: FaultFeed, isUnderWay = false) {
     const feed = new FaultFeeds(first)
-    this.#session = session
-    this.#transfer = transfer
+    this.#of = of
     this.#feed = feed
-    const { request, response } = transfer.exchange
-    const answered = isUnderWay && transfer.status > 0 ? (response?.bodySize ?? 0) : undefined
+    const { request } = of.exchange
+    const answered = isUnderWay ? of.passedBytes : undefined
     this.client = new FaultLane('client', feed, this.#target('client'), true, answered)
     this.server = new FaultLane('server', feed, this.#target('server'), true, isUnderWay ? request.bodySize : undefined)
     this.#paces = new PaceSet(feed, (fault) => this.#note(fault))
@@ -85,25 +84,20 @@ export class ExchangeFaults {
    * @returns Whether that was the end of the exchange.
    */
   async first(): Promise<boolean> {
-    const { flow } = this.#session.connection
     const dial = this.#dialPart()
     if (dial && (await this.#wait(dial.part.afterMs, () => this.#dialPart()?.part === dial.part))) {
-      flow.noteFault(dial.fault, this.#transfer.exchange)
-      await answerError(
-        this.#session,
-        this.#transfer,
-        dialFaultError(dial.part, dial.fault, this.#transfer.destination),
-      )
+      this.#note(dial.fault)
+      await this.#of.answerError(dialFaultError(dial.part, dial.fault, this.#of.destination))
       return true
     }
-    if (this.#transfer.isOver) return true
+    if (this.#of.isOver) return true
     const cut = this.#cutInPlace()
     if (!cut) return false
-    const { request } = this.#transfer.exchange
+    const { request } = this.#of.exchange
     // What a client is still sending must be taken in: a socket closed with octets unread sends a reset of its own.
     if (cut.end !== 'stall' && cut.afterMs === 0 && !(await request.whenComplete()) && !request.isReleased) return true
-    if (!this.#transfer.isOver && this.client.stopInPlace()) await this.client.settled()
-    return this.#transfer.isOver
+    if (!this.#of.isOver && this.client.stopInPlace()) await this.client.settled()
+    return this.#of.isOver
   }
 
   /** A message is about to leave: says how long it is, if it does. @param head - Its head, or more. */
@@ -112,7 +106,7 @@ export class ExchangeFaults {
     if (headBytes < 0) return
     const text = head.toString('latin1', 0, headBytes)
     const length = /\ncontent-length:[ \t]*(\d+)[ \t]*\r?\n/i.exec(text)?.[1]
-    const hasNoBody = side === 'client' && (this.#transfer.facts.method === 'HEAD' || /^\S+ (?:204|304)\b/.test(text))
+    const hasNoBody = side === 'client' && (this.#of.method === 'HEAD' || /^\S+ (?:204|304)\b/.test(text))
     const bodyBytes = hasNoBody ? 0 : length === undefined ? undefined : Number(length)
     this.#paces.begin(side, { headBytes, bodyBytes })
   }
@@ -132,7 +126,7 @@ export class ExchangeFaults {
     if (schedules.length === 0) return
     const link = new Link()
     link.schedules = schedules
-    link.push(Buffer.alloc(Math.max(1, this.#transfer.heldSize)), undefined, undefined)
+    link.push(Buffer.alloc(Math.max(1, this.#of.heldBytes)), undefined, undefined)
     await link.whenEmpty()
   }
 
@@ -141,22 +135,22 @@ export class ExchangeFaults {
     this.#feed.close()
     for (const side of ['client', 'server'] as const) {
       const slowest = this.#paces.slowestClose(side)
-      if (slowest) this.#session.closing.slow(side, slowest.ms, () => this.#note(slowest.fault))
+      if (slowest) this.#of.slowClose(side, slowest.ms, () => this.#note(slowest.fault))
     }
     this.client.finish()
     this.server.finish()
-    this.#session.toClient.pace([])
-    this.#session.toServer.pace([])
+    this.#of.toClient.pace([])
+    this.#of.toServer.pace([])
     this.#onChange?.()
   }
 
   #note(fault: Fault): void {
-    this.#session.connection.flow.noteFault(fault, this.#transfer.exchange)
+    this.#of.exchange.connection.flow.noteFault(fault, this.#of.exchange)
   }
 
   #pace(): void {
-    this.#session.toClient.pace(this.#paces.schedules('client'))
-    this.#session.toServer.pace(this.#paces.schedules('server'))
+    this.#of.toClient.pace(this.#paces.schedules('client'))
+    this.#of.toServer.pace(this.#paces.schedules('server'))
   }
 
   #dialPart(): { readonly part: DialPart; readonly fault: Fault } | undefined {
@@ -186,27 +180,26 @@ export class ExchangeFaults {
       }
       const timer = setTimeout(() => settle(true), ms)
       this.#onChange = () => {
-        if (this.#transfer.isOver || !isThere()) settle(false)
+        if (this.#of.isOver || !isThere()) settle(false)
       }
     })
   }
 
   #target(side: Side): LaneTarget {
-    const session = this.#session
-    const transfer = this.#transfer
-    const outbox = side === 'client' ? session.toClient : session.toServer
+    const of = this.#of
+    const outlet = side === 'client' ? of.toClient : of.toServer
     return {
-      add: (octets) => outbox.add(octets),
-      flush: () => session.flush(),
-      whenSent: () => outbox.whenSent(),
+      add: (octets) => outlet.add(octets),
+      flush: () => of.flush(),
+      whenSent: () => outlet.whenSent(),
       stopped: (cut, fault) => {
         this.#note(fault)
-        if (cut.end === 'stall') transfer.exchange.isStalled = true
+        if (cut.end === 'stall') of.exchange.isStalled = true
       },
       freed: () => {
-        transfer.exchange.isStalled = false
+        of.exchange.isStalled = false
       },
-      ended: (cut) => finishCut(session, transfer, this, cut),
+      ended: (cut) => of.finishCut(this, cut),
     }
   }
 }
