@@ -1,6 +1,8 @@
 /** The request and the response of an exchange: the same words for every version of HTTP. */
 import { MitmError } from './errors.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
+import type { ReceivedEvent } from './internal/event-stream.ts'
+import { EventsSoFar } from './internal/events-so-far.ts'
 import { keepBehind, keepOctets, place } from './internal/slab.ts'
 
 /** A header or trailer field, name and value as they were on the wire. */
@@ -76,6 +78,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** Octets kept of the body that found no room there. */
   #more: Buffer[] | undefined
   #moreSize = 0
+  #onBody: ((message: this) => void) | undefined
   #rare: Rare | undefined
 
   /**
@@ -108,7 +111,8 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     return (this.#rare ??= {})
   }
 
-  get #keptSize(): number {
+  /** How many octets of the body are kept. */
+  protected get keptSize(): number {
     return this.#length - this.#headLength + this.#moreSize
   }
 
@@ -149,9 +153,27 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     return first.length > 0 ? Buffer.concat([first, rest]) : rest
   }
 
+  /** The octets kept of the body from an index on, in pieces; not copied. */
+  protected keptFrom(index: number): readonly Buffer[] {
+    const pieces: Buffer[] = []
+    let end = this.keptSize
+    // From behind: there may be many, and few of them new.
+    for (let at = (this.#more?.length ?? 0) - 1; at >= 0 && end > index; at--) {
+      const piece = this.#more?.[at] ?? NO_OCTETS
+      end -= piece.length
+      pieces.unshift(piece.subarray(Math.max(0, index - end)))
+    }
+    const firstSize = this.#length - this.#headLength
+    if (index < firstSize) {
+      const from = this.#at + this.#headLength
+      pieces.unshift(this.#slab.subarray(from + index, from + firstSize))
+    }
+    return pieces
+  }
+
   /** Whether fewer octets were kept than passed. */
   get isBodyTruncated(): boolean {
-    return this.#keptSize < this.bodySize
+    return this.keptSize < this.bodySize
   }
 
   /**
@@ -165,7 +187,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     if (this.isBodyTruncated || (!this.isComplete && this.header('content-encoding'))) {
       throw new MitmError(
         'MITM_BODY_TRUNCATED',
-        `Cannot decode a body of which ${this.#keptSize} of ${this.bodySize} octets were kept` +
+        `Cannot decode a body of which ${this.keptSize} of ${this.bodySize} octets were kept` +
           `${this.isComplete ? '' : ' and which is not complete'}; raise maxBodyBytes, or wait for the end`,
       )
     }
@@ -188,6 +210,19 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** Keeps octets of the body from now on, up to `limit` of them. Ask before the body passes: in `requestStarted`, say. */
   keepBody(limit: number): void {
     this.#limit = Math.max(this.#limit, limit)
+  }
+
+  /** Is told each time octets of the body have passed, with the message; `listener` must not throw. */
+  watchBody(listener: (message: this) => void): void {
+    const other = this.#onBody
+    if (!other) {
+      this.#onBody = listener
+      return
+    }
+    this.#onBody = (message) => {
+      other(message)
+      listener(message)
+    }
   }
 
   /** Resolves when the message is whole (true), or will never be or is too large to wait for (false). */
@@ -216,9 +251,12 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** For protocols: octets of the body have passed. The message may keep `octets` itself, so nobody may write to it. */
   addBody(octets: Buffer): void {
     this.bodySize += octets.length
-    const room = this.#limit - this.#keptSize
-    if (room <= 0) return
-    const part = octets.length <= room ? octets : octets.subarray(0, room)
+    const room = this.#limit - this.keptSize
+    if (room > 0) this.#keep(octets.length <= room ? octets : octets.subarray(0, room))
+    this.#onBody?.(this)
+  }
+
+  #keep(part: Buffer): void {
     if (this.#length === 0 && !this.#more) {
       keepOctets(part)
       this.#slab = place.slab
@@ -265,6 +303,8 @@ export class HttpRequest extends HttpMessage<RequestHead> {
 
 /** The response of an exchange. */
 export class HttpResponse extends HttpMessage<ResponseHead> {
+  #events: EventsSoFar | undefined
+
   get status(): number {
     return this.head.status
   }
@@ -272,6 +312,23 @@ export class HttpResponse extends HttpMessage<ResponseHead> {
   /** The reason phrase; empty in HTTP/2. */
   get statusText(): string {
     return this.head.statusText
+  }
+
+  /** Whether its `content-type` is `text/event-stream`. */
+  get isEventStream(): boolean {
+    return /^text\/event-stream\s*(?:;|$)/i.test(this.header('content-type') ?? '')
+  }
+
+  /**
+   * The server-sent events that have come so far, as clients read them: also while the response runs, and of a body in gzip,
+   * deflate or br as far as it was flushed. What was not kept of the body (`isBodyTruncated`) is missing, and so are an event
+   * of which the end has not come and those without data.
+   *
+   * @throws {@link MitmError} `MITM_BODY_UNDECODABLE` when the octets are not what `content-encoding` says.
+   */
+  events(): readonly ReceivedEvent[] {
+    this.#events ??= new EventsSoFar()
+    return this.#events.read(this.keptSize, (index) => this.keptFrom(index), this.header('content-encoding'))
   }
 }
 

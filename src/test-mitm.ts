@@ -8,6 +8,7 @@ import type { fetch as undiciFetch, ProxyAgent } from 'undici'
 import { childEnvironment } from './child-environment.ts'
 import { MitmError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { ReceivedEvent } from './internal/event-stream.ts'
 import { anySeed } from './internal/random.ts'
 import type { Seed } from './internal/random.ts'
 import type { ConnectionRecord } from './middleware/connection-record.ts'
@@ -27,7 +28,7 @@ import type { Rule } from './rules/rule.ts'
 import { UnmatchedPolicy } from './rules/unmatched.ts'
 import type { Unmatched } from './rules/unmatched.ts'
 import { TEST_FIELD } from './source.ts'
-import { waitForExchange, waitForIdle } from './waits.ts'
+import { waitForExchange, waitForIdle, waitForServerSentEvent } from './waits.ts'
 import type { IdleOptions, WaitOptions } from './waits.ts'
 
 /** The options of a {@link TestMitm}: those of a {@link Mitm}, and what its rules need. */
@@ -140,7 +141,7 @@ export class TestMitm extends Mitm {
     return this.#recorder.exchanges
   }
 
-  /** Fires at every moment of an exchange and every change of a connection. */
+  /** Fires at every moment of an exchange, every change of a connection, and whenever something comes of an event stream. */
   get changes(): Recorder['changes'] {
     return this.#recorder.changes
   }
@@ -176,6 +177,32 @@ export class TestMitm extends Mitm {
   /** As {@link TestMitm.waitForRequest}, and for the head of its final response. */
   waitForResponse(filter: ExchangeFilter, options: WaitOptions = {}): Promise<Exchange> {
     return waitForExchange(this, 'response', filter, options)
+  }
+
+  /**
+   * Waits for a server-sent event in the responses of the exchanges that match, which may still run. One that has passed
+   * already counts.
+   *
+   * @param matches - Whether an event is the one. @defaultValue any is
+   * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when the mitm is closed first; `MITM_INVALID_FILTER`,
+   *   `MITM_INVALID_OPTION`; `MITM_BODY_UNDECODABLE` for a stream in a content coding that is not known here.
+   *
+   * @example
+   * ```ts
+   * import type { TestMitm } from 'playwright-mitm/core'
+   *
+   * export async function sold(mitm: TestMitm): Promise<string> {
+   *   const { data } = await mitm.waitForServerSentEvent('https://shop.test/events', ({ event }) => event === 'sold')
+   *   return data
+   * }
+   * ```
+   */
+  waitForServerSentEvent(
+    filter: ExchangeFilter,
+    matches: (event: ReceivedEvent) => boolean = () => true,
+    options: WaitOptions = {},
+  ): Promise<ReceivedEvent> {
+    return waitForServerSentEvent(this, filter, matches, options)
   }
 
   /**

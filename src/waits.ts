@@ -1,8 +1,9 @@
 /** Waiting for what passes through a mitm that records it. */
 import { MitmError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { ReceivedEvent } from './internal/event-stream.ts'
 import type { Signal } from './internal/signal.ts'
-import { demandKnown } from './options.ts'
+import { demandKnown, invalidOption } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
 
@@ -57,6 +58,44 @@ export async function waitForExchange(
   )
 }
 
+/**
+ * Waits for a server-sent event in the responses of the exchanges that match. One that has passed already counts.
+ *
+ * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when there will be no more traffic; `MITM_INVALID_FILTER`,
+ *   `MITM_INVALID_OPTION`, `MITM_BODY_UNDECODABLE`; what `matches` throws.
+ */
+export async function waitForServerSentEvent(
+  traffic: Traffic,
+  filter: ExchangeFilter,
+  matches: (event: ReceivedEvent) => boolean,
+  options: WaitOptions,
+): Promise<ReceivedEvent> {
+  if (typeof matches !== 'function') throw invalidOption('matches', matches, 'a function that is given an event')
+  demandKnown(options, ['timeoutMs', 'signal'])
+  const { timeoutMs = DEFAULT_WAIT_MS, signal } = options
+  const compiled = compileFilter(filter)
+  // No event is looked at twice.
+  const seen = new Map<Exchange, number>()
+  const find = (): ReceivedEvent | undefined => {
+    for (const exchange of traffic.exchanges) {
+      if (!exchange.response?.isEventStream || compiled.misses(exchange).length > 0) continue
+      const events = exchange.response.events()
+      const found = events.slice(seen.get(exchange) ?? 0).find((event) => matches(event))
+      if (found) return found
+      seen.set(exchange, events.length)
+    }
+    return undefined
+  }
+  const outcome = await traffic.changes.until(find, { timeoutMs, signal })
+  if (outcome.state === 'met') return outcome.value
+  const why = outcome.state === 'timeout' ? `none in ${timeoutMs} ms` : 'the mitm was closed'
+  const others = [...seen.values()].reduce((sum, count) => sum + count, 0)
+  throw new MitmError(
+    'MITM_WAIT_TIMEOUT',
+    `Waited for a server-sent event of ${compiled.text}: ${why}; ${others} others came in ${seen.size} event streams`,
+  )
+}
+
 /** Waits until the traffic has settled; whether it did in time. @throws {@link MitmError} `MITM_INVALID_OPTION` */
 export async function waitForIdle(traffic: Traffic, options: IdleOptions): Promise<boolean> {
   demandKnown(options, ['quietMs', 'timeoutMs', 'signal'])
@@ -87,5 +126,5 @@ function isLongLived({ response, request }: Exchange): boolean {
   if (!response) return false
   // In HTTP/2 a tunnel or a WebSocket is a CONNECT that was answered with 2xx (RFC 9113 section 8.5, RFC 8441).
   const isTunnel = request.method === 'CONNECT' && response.status >= 200 && response.status < 300
-  return response.status === 101 || isTunnel || (response.header('content-type') ?? '').startsWith('text/event-stream')
+  return response.status === 101 || isTunnel || response.isEventStream
 }

@@ -2,6 +2,7 @@
 import {
   brotliCompressSync,
   brotliDecompressSync,
+  constants,
   deflateSync,
   gunzipSync,
   gzipSync,
@@ -11,8 +12,21 @@ import {
 
 import { errorText, MitmError } from '../errors.ts'
 
+/** How decoding ends. */
+interface DecodeEnd {
+  /** For gzip and deflate. */
+  readonly finishFlush?: number
+  /** For br. */
+  readonly brotliFinishFlush?: number
+}
+
 /** Largest body that decoding may give: a small one must not fill the memory. */
 const maxOutputLength = 256 * 1024 * 1024
+const WHOLE: DecodeEnd = {}
+const SO_FAR: DecodeEnd = {
+  finishFlush: constants.Z_SYNC_FLUSH,
+  brotliFinishFlush: constants.BROTLI_OPERATION_FLUSH,
+}
 
 /**
  * Removes the content codings that `content-encoding` names.
@@ -22,6 +36,18 @@ const maxOutputLength = 256 * 1024 * 1024
 export function decodeContent(octets: Buffer, contentEncoding: string | undefined): Buffer {
   let decoded = octets
   for (const coding of contentCodings(contentEncoding).toReversed()) decoded = decodeOne(decoded, coding)
+  return decoded
+}
+
+/**
+ * As {@link decodeContent}, of the beginning of a body: as much as can be told from it. What the sender has flushed (as for
+ * each event of a stream) can be told whole.
+ *
+ * @throws {@link MitmError} `MITM_BODY_UNDECODABLE` as `decodeContent`.
+ */
+export function decodeContentSoFar(octets: Buffer, contentEncoding: string | undefined): Buffer {
+  let decoded = octets
+  for (const coding of contentCodings(contentEncoding).toReversed()) decoded = decodeOne(decoded, coding, SO_FAR)
   return decoded
 }
 
@@ -58,20 +84,19 @@ export function contentCodings(contentEncoding: string | undefined): string[] {
     .filter((coding) => coding !== '' && coding !== 'identity')
 }
 
-function decodeOne(octets: Buffer, coding: string): Buffer {
+function decodeOne(octets: Buffer, coding: string, { finishFlush, brotliFinishFlush }: DecodeEnd = WHOLE): Buffer {
   if (octets.length === 0) return octets // an answer to HEAD, or 304: the label without a body
+  const options = { maxOutputLength, finishFlush }
   try {
     switch (coding) {
       case 'gzip':
       case 'x-gzip':
-        return gunzipSync(octets, { maxOutputLength })
+        return gunzipSync(octets, options)
       case 'deflate':
         // RFC 9110 section 8.4.1.2 means zlib's format; some servers send the bare one, and browsers take both.
-        return ((octets[0] ?? 0) & 0x0f) === 8
-          ? inflateSync(octets, { maxOutputLength })
-          : inflateRawSync(octets, { maxOutputLength })
+        return ((octets[0] ?? 0) & 0x0f) === 8 ? inflateSync(octets, options) : inflateRawSync(octets, options)
       case 'br':
-        return brotliDecompressSync(octets, { maxOutputLength })
+        return brotliDecompressSync(octets, { maxOutputLength, finishFlush: brotliFinishFlush })
       default:
     }
   } catch (error) {

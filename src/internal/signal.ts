@@ -30,6 +30,11 @@ export class Signal {
     return this.#isEnded
   }
 
+  /** Whether anybody is told when it fires. */
+  get isHeard(): boolean {
+    return this.#listeners.size > 0
+  }
+
   /**
    * Adds a listener. One that throws does not keep the others from being told; the error becomes a process warning.
    *

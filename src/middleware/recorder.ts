@@ -1,6 +1,6 @@
 /** Keeps a record of every connection and every exchange. */
 import type { Connection } from '../connection.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Exchange, HttpResponse } from '../exchange.ts'
 import { Signal } from '../internal/signal.ts'
 import type { Middleware } from '../middleware.ts'
 import { invalidOption } from '../options.ts'
@@ -19,7 +19,7 @@ export interface Recorder extends Middleware {
   readonly connections: readonly ConnectionRecord[]
   /** The exchanges of all connections, in the order in which they began. Grows, as `connections` does. */
   readonly exchanges: readonly Exchange[]
-  /** Fires at every moment of an exchange and every change of a connection. */
+  /** Fires at every moment of an exchange, every change of a connection, and whenever something comes of an event stream. */
   readonly changes: Signal
   /**
    * Forgets everything so far. What ends later is not brought back by it; a connection that is still open comes back,
@@ -31,7 +31,8 @@ export interface Recorder extends Middleware {
 /**
  * Makes a middleware that keeps a record of every connection and every exchange, in memory, until `clear()`.
  *
- * It sees no chunk of data, so it costs the same for a small and a large body. One recorder may serve several mitms.
+ * It does nothing for a chunk of data, so it costs the same for a small and a large body; but for event streams, whose chunks
+ * are changes. One recorder may serve several mitms.
  *
  * @throws {@link MitmError} `MITM_INVALID_OPTION` when `maxBodyBytes` is not a whole number from 0 on.
  *
@@ -75,6 +76,11 @@ class RecorderMiddleware implements Recorder {
     this.#maxBodyBytes = maxBodyBytes
   }
 
+  /** One for all responses. Asks nobody for fields, which must be parsed for that, where nobody would hear of it. */
+  readonly #onBody = (response: HttpResponse): void => {
+    if (this.changes.isHeard && response.isEventStream) this.changes.fire()
+  }
+
   clear(): void {
     this.connections = []
     this.exchanges = []
@@ -111,6 +117,7 @@ class RecorderMiddleware implements Recorder {
   responseStarted(exchange: Exchange): void {
     exchange.response?.keepBody(this.#maxBodyBytes)
     exchange.webSocket?.keepMessages(this.#maxBodyBytes)
+    exchange.response?.watchBody(this.#onBody)
     this.changes.fire()
   }
 

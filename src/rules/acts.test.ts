@@ -39,6 +39,7 @@ describe('acts that cannot be done', () => {
     ['sse() with a type of two lines', (rule) => rule.sse([{ event: 'a\nb' }]), 'events[0] has the event'],
     ['sse() with half a retry', (rule) => rule.sse([{ retry: 0.5 }]), 'events[0] has the retry 0.5'],
     ['sse() with data that JSON cannot hold', (rule) => rule.sse([{ data: 1n }]), 'events[0] has data'],
+    ['rewriteEvents() with an event', (rule) => rule.rewriteEvents(untyped({ data: 'a' })), 'expected a function'],
     ['sse() with 204', (rule) => rule.sse([], { status: 204 }), 'status 204 has no body'],
     ['sse() with an unknown option', (rule) => rule.sse([], untyped({ retry: 1 })), '"retry" is not known'],
     ['interim() of 101', (rule) => rule.interim(101), 'status is 101'],
@@ -89,6 +90,13 @@ describe('acts in words', () => {
       (rule) =>
         rule.transformRequest(function upper() {
           return new TransformStream()
+        }),
+    ],
+    [
+      'rewrite the events of the response by older()',
+      (rule) =>
+        rule.rewriteEvents(function older() {
+          return null
         }),
     ],
     ['wait 10 ms', (rule) => rule.delay(10)],

@@ -12,6 +12,8 @@ import { problemWithCors } from './cors.ts'
 import type { CorsOptions, CorsSetting } from './cors.ts'
 import { dataAct, streamAct } from './data-act.ts'
 import type { StreamFactory } from './data-act.ts'
+import { eventsAct } from './events-act.ts'
+import type { EventRewriter } from './events-act.ts'
 import { show } from './filter-text.ts'
 import type { HeadersInput } from './headers-input.ts'
 import { delayAct, earlyHintsAct, interimAct } from './interim-act.ts'
@@ -177,6 +179,17 @@ export abstract class RuleActs {
   /** As `transformRequest`, for the body of the response, the server's or an answer. */
   transformResponse(factory: StreamFactory): this {
     return this.add(this.#made(() => streamAct('responseStream', factory, this.blame)))
+  }
+
+  /**
+   * Changes the server-sent events of the response, the server's or an answer, one by one while they stream. What is not
+   * changed keeps its very octets; so do comments, and what is no `text/event-stream`. Its content coding is removed.
+   *
+   * @param rewriter - Is given each event that clients would dispatch, when it has come whole. Returns nothing or the event
+   *   itself to let it pass, another one, several, or `null` to drop it; or a promise, for which those behind it wait.
+   */
+  rewriteEvents(rewriter: EventRewriter): this {
+    return this.add(this.#made(() => eventsAct(rewriter, this.blame)))
   }
 
   /** Changes the octets of the response on their way to the client. */
