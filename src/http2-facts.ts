@@ -29,6 +29,8 @@ export class Http2Facts {
   readonly streamId: number
   /** Whether the server answered without having been asked (server push, RFC 9113 section 8.4). */
   readonly isPushed: boolean
+  /** What an extended CONNECT asked for, such as `websocket` (RFC 8441), if it is one. */
+  protocol: string | undefined
   /** The error code with which the stream was reset (RST_STREAM), if it was: `endReason` says by whom. */
   resetCode: number | undefined
   /** The error code of a GOAWAY that the server sent while the exchange was under way, if it did. */

@@ -72,6 +72,11 @@ export class FrameParser {
     return this.#headLength > 0
   }
 
+  /** How many of the octets that were pushed last have been told. */
+  get position(): number {
+    return this.#at
+  }
+
   /** Adds octets. All before them must have been told. The parser keeps them until they are. */
   push(octets: Buffer): void {
     this.#source = octets
