@@ -12,7 +12,7 @@ import type { TlsOptions } from 'node:tls'
 import { Wire } from './wire.ts'
 
 /** A server on a free port; `await using` closes it with all its sockets. */
-class TestServer implements AsyncDisposable {
+export class TestServer implements AsyncDisposable {
   /** Connections accepted so far. */
   accepted = 0
   readonly #server: Server

@@ -12,8 +12,10 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump, writeThrough } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
 import { RelayFaults } from '../../relay-faults.ts'
+import { beginWebSocket, WebSocketObserver } from '../websocket/observe.ts'
 import { Drain } from './drain.ts'
 import { Observer } from './observer.ts'
+import type { WatchTunnel } from './stream-ledger.ts'
 
 /**
  * Relays one HTTP/2 connection until both sides have ended, one was reset, or nothing has passed for too long.
@@ -33,6 +35,13 @@ export function relayHttp2(connection: Connection, first: Buffer, bufferSize: nu
   })
 }
 
+/** WebSockets are tunnels by extended CONNECT (RFC 8441). */
+const watchWebSocket: WatchTunnel = (exchange, response) => {
+  if (exchange.http2?.protocol !== 'websocket') return undefined
+  beginWebSocket(exchange, response.headers)
+  return new WebSocketObserver(exchange)
+}
+
 class Http2Relay {
   readonly #connection: Connection
   readonly #observer: Observer
@@ -49,7 +58,7 @@ class Http2Relay {
     if (!client.reader || !server.reader) throw new TypeError('Both hosts must be connected')
     this.#connection = connection
     this.#settle = settle
-    this.#observer = new Observer(connection)
+    this.#observer = new Observer(connection, watchWebSocket)
     this.#pumps = {
       client: new Pump(client.reader, this.#handlers('client'), bufferSize),
       server: new Pump(server.reader, this.#handlers('server'), bufferSize),
