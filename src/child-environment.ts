@@ -7,15 +7,16 @@ import { rootCertificates } from 'node:tls'
  * The variables by which programs find the proxy and trust its authority.
  *
  * @param url - Of the proxy.
- * @param certificate - Of its authority, in PEM.
+ * @param certificates - Of the authorities that are to be trusted beside Node's roots, in PEM.
  * @param folder - Where files for the trust are written.
  */
-export function childEnvironment(url: string, certificate: string, folder: string): Record<string, string> {
+export function childEnvironment(url: string, certificates: readonly string[], folder: string): Record<string, string> {
   const extra = join(folder, 'ca.pem')
   const bundle = join(folder, 'ca-and-roots.pem')
-  writeFileSync(extra, certificate)
+  const trusted = certificates.map((certificate) => certificate.trimEnd())
+  writeFileSync(extra, [...trusted, ''].join('\n'))
   // Most programs trust only what is in the file that they are given.
-  writeFileSync(bundle, [certificate.trimEnd(), ...rootCertificates, ''].join('\n'))
+  writeFileSync(bundle, [...trusted, ...rootCertificates, ''].join('\n'))
   return {
     HTTP_PROXY: url,
     HTTPS_PROXY: url,

@@ -24,30 +24,48 @@ export type ConnectionEndReason =
   | 'fault'
   | 'failed'
 
-/** What was agreed in a TLS handshake. */
+/**
+ * What was agreed in a TLS handshake: the one in which the mitm was the server, or the one in which it was the client. Where
+ * TLS is passed through there is only one, of which is told what could be read in it.
+ */
 export interface TlsFacts {
-  /** `TLSv1.3`. */
+  /** `TLSv1.3`; `unknown` while, of a handshake that is passed through, the server has not answered. */
   readonly version: string
-  /** The name of the cipher suite, as in IANA's registry. */
+  /** The name of the cipher suite, as in IANA's registry; `unknown` as `version` is. */
   readonly cipher: string
-  /** The protocol chosen by ALPN, if any. */
+  /** The protocol chosen by ALPN, if any. Not known of TLS 1.3 that is passed through. */
   readonly alpn: string | undefined
-  /** The server name that the client asked for, if any. */
+  /** The protocols offered by ALPN, most wanted first: by the client of this handshake. */
+  readonly offeredAlpn: readonly string[]
+  /** The server name that the client of this handshake asked for (SNI), if any. */
   readonly serverName: string | undefined
-  /** The certificate shown by the server of this handshake. */
+  /** The certificate shown by the server of this handshake. Not known of TLS 1.3 that is passed through. */
   readonly certificate: CertificateFacts | undefined
-  /** Why the certificate was not accepted, as Node's error code. */
+  /**
+   * The certificates above it, nearest first, as far as they are known: sent by the server, or trusted. Empty for what the
+   * mitm itself showed.
+   */
+  readonly chain: readonly CertificateFacts[]
+  /** The certificate that the client of this handshake presented, if it was asked for one and had one. */
+  readonly clientCertificate: CertificateFacts | undefined
+  /** Why the server's certificate was not accepted, as Node's error code. */
   readonly authorizationError: string | undefined
 }
 
 /** What records tell of a certificate. */
 export interface CertificateFacts {
+  /** `CN=pay.test, O=Pay`. */
   readonly subject: string
   readonly issuer: string
+  /** `DNS:pay.test, IP Address:127.0.0.1`; empty when it names none. */
   readonly subjectAltName: string
+  /** As OpenSSL writes it: `Jan 31 00:00:00 2030 GMT`. */
   readonly validFrom: string
   readonly validTo: string
+  /** SHA-256 of the certificate, in hexadecimal with colons. */
   readonly fingerprint256: string
+  /** In hexadecimal. */
+  readonly serialNumber: string
 }
 
 /** The moments of an exchange that middlewares are told of. */
@@ -172,7 +190,7 @@ export class Connection {
 
   /** Where the client wants to go, as it said (CONNECT, SOCKS, `Host`), before `hosts` maps it. */
   destination: Destination | undefined
-  /** The layers found so far, outermost first, such as `['socks5', 'tls', 'http/1.1']`. */
+  /** The layers found so far, outermost first, such as `['socks5', 'tls', 'http/1.1']` or `['connect', 'tls-passthrough']`. */
   readonly layers: string[] = []
   /** What was agreed in the TLS handshake with the client. */
   clientTls: TlsFacts | undefined
@@ -192,7 +210,7 @@ export class Connection {
   isGreased = false
   /** Whether the test itself made it (`mitm.fetch`). */
   isFromTest = false
-  /** Decrypted octets so far, as they came from each end. */
+  /** Octets so far, as they came from each end: decrypted ones, but where TLS is passed through. */
   readonly bytes: { fromClient: number; fromServer: number } = { fromClient: 0, fromServer: 0 }
   /** Exchanges begun on this connection. */
   exchangeCount = 0

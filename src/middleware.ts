@@ -42,7 +42,8 @@ export interface Middleware {
   serverConnected?(connection: Connection): MaybePromise<void>
 
   /**
-   * Decrypted bytes from the client. CONNECT requests and SOCKS messages pass too; TLS handshakes never do.
+   * Decrypted bytes from the client. CONNECT requests and SOCKS messages pass too; TLS handshakes never do, nor what cannot
+   * be decrypted (the option `passthrough`).
    *
    * @returns The bytes to send on instead; an empty buffer sends nothing. Until a promise of it settles, nothing more
    *   is read from the client.
@@ -141,6 +142,8 @@ export interface ConnectionMoment {
   readonly destination: Destination
   /** For `relay`: whether octets have passed already. @defaultValue false */
   readonly isUnderWay?: boolean
+  /** For `tls` and `relay`: whether it is TLS that is passed through, into which nothing can look. @defaultValue false */
+  readonly isPassthrough?: boolean
 }
 
 /** What is done to a connection. */

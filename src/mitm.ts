@@ -16,6 +16,8 @@ import { Http1 } from './protocols/http1/http1.ts'
 import { Socks } from './protocols/socks/socks.ts'
 import { Tcp } from './protocols/tcp/tcp.ts'
 import { CertificateAuthority } from './tls/certificate-authority.ts'
+import { KeyLog } from './tls/key-log.ts'
+import { TlsSelection } from './tls-selection.ts'
 
 /** What takes a middleware out again, by `dispose()`, `using`, or the end of a scope. */
 export interface Registration extends Disposable {
@@ -46,6 +48,8 @@ export type MitmAuthority = Pick<CertificateAuthority, 'certificate' | 'contextF
 export class Mitm implements AsyncDisposable {
   /** The options with their defaults. */
   readonly options: ResolvedOptions<MitmAuthority>
+  /** Which TLS is opened, and which is only relayed. */
+  protected readonly tlsSelection: TlsSelection
 
   readonly #pipeline: Pipeline
   readonly #protocols: readonly Protocol[]
@@ -54,6 +58,7 @@ export class Mitm implements AsyncDisposable {
   readonly #chosenAlpn = new Map<string, string>()
   #authority: Promise<MitmAuthority> | undefined
   #server: Server | undefined
+  #keyLog: KeyLog | undefined
   #port = 0
   #isTelling = false
   #starting: Promise<void> | undefined
@@ -66,6 +71,7 @@ export class Mitm implements AsyncDisposable {
    */
   constructor(options: MitmOptions<MitmAuthority> = {}) {
     this.options = resolveOptions(options)
+    this.tlsSelection = new TlsSelection(this.options)
     this.#pipeline = new Pipeline((error) => this.report(error))
     for (const middleware of this.options.middlewares) this.#pipeline.add(middleware)
     const builtin = this.options.builtinProtocols ? [new Http1(), new Socks(), new Tcp()] : []
@@ -97,13 +103,17 @@ export class Mitm implements AsyncDisposable {
    * first.
    *
    * @throws {@link MitmError} `MITM_LISTEN_FAILED` when the address is taken or cannot be had, `MITM_NOT_RUNNING` after
-   *   `close()`.
+   *   `close()`, `MITM_INVALID_OPTION` when `keyLogFile` cannot be opened.
    */
   start(): Promise<void> {
     if (this.#closing) {
       return Promise.reject(new MitmError('MITM_NOT_RUNNING', 'Cannot start a mitm that was closed: make a new one'))
     }
-    this.#starting ??= this.#listen()
+    this.#starting ??= this.#listen().catch((error: unknown) => {
+      this.#starting = undefined
+      this.#closeKeyLog()
+      throw error
+    })
     return this.#starting
   }
 
@@ -198,7 +208,8 @@ export class Mitm implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const { host, port } = this.options
+    const { host, port, keyLogFile } = this.options
+    if (keyLogFile !== undefined) this.#keyLog = new KeyLog(keyLogFile, (error) => this.report(error))
     const server = createServer({ allowHalfOpen: true, noDelay: true })
     server.on('connection', (socket) => this.#accept(socket))
     await new Promise<void>((resolve, reject) => {
@@ -207,9 +218,6 @@ export class Mitm implements AsyncDisposable {
         reject(new MitmError('MITM_LISTEN_FAILED', `Cannot listen on ${host}:${port}: ${why}`, { cause: error }))
       })
       server.listen({ host, port }, resolve)
-    }).catch((error: unknown) => {
-      this.#starting = undefined
-      throw error
     })
     server.on('error', (error) => {
       this.report(
@@ -221,6 +229,11 @@ export class Mitm implements AsyncDisposable {
     this.#port = typeof address === 'object' && address ? address.port : port
     if (this.#closing) server.close()
     else await this.#pipeline.started(host, this.#port)
+  }
+
+  #closeKeyLog(): void {
+    this.#keyLog?.close()
+    this.#keyLog = undefined
   }
 
   #accept(socket: Socket): void {
@@ -245,6 +258,8 @@ export class Mitm implements AsyncDisposable {
       protocols: this.#protocols,
       listening: { host: this.options.host, port: this.#port },
       chosenAlpn: this.#chosenAlpn,
+      tlsSelection: this.tlsSelection,
+      onKeyLog: this.#keyLog?.write,
       certificates: () => this.certificateAuthority(),
       report: (error) => this.report(error),
     }
@@ -256,5 +271,6 @@ export class Mitm implements AsyncDisposable {
     this.#server?.close()
     for (const live of this.#live) live.close()
     await Promise.all(this.#serving)
+    this.#closeKeyLog()
   }
 }

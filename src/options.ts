@@ -1,6 +1,7 @@
 /** The options of a `Mitm`: what they mean, their defaults, and their check. */
 import { MitmError } from './errors.ts'
 import type { CertificateFlaw } from './fault.ts'
+import { parseHostPattern } from './internal/host-pattern.ts'
 import type { Middleware } from './middleware.ts'
 import type { Protocol } from './protocol.ts'
 
@@ -56,6 +57,27 @@ export interface MitmOptions<Authority extends LeafIssuer = LeafIssuer> {
   hosts?: Readonly<Record<string, string>> | undefined
   /** How servers are reached. */
   upstream?: UpstreamOptions | undefined
+  /**
+   * Whose TLS is relayed as it is, not opened: `['*.bank.test', 'pinned.test:8443']`. Hosts as in filters: a name (on any
+   * port) or `name:port`; `*` is anything, dots too. Compared with the name that the client asks for in its TLS hello
+   * (SNI), and with the host of its tunnel: one of them is enough. No rule sees what passes so, and no hook.
+   *
+   * @defaultValue `[]`
+   */
+  passthrough?: readonly string[] | undefined
+  /**
+   * Whose TLS is opened; what is for others is relayed as it is. Hosts as for `passthrough`, which goes before it.
+   *
+   * @defaultValue `['**']`: everybody's
+   */
+  intercept?: readonly string[] | undefined
+  /**
+   * A file that the secrets of all TLS handshakes are appended to, those with clients and those with servers, for
+   * Wireshark to decrypt a capture with (NSS key log format). Whoever reads it can decrypt what passed.
+   *
+   * @defaultValue none, whatever the environment says: `process.env['SSLKEYLOGFILE']` is what other programs take
+   */
+  keyLogFile?: string | undefined
   /** Octets kept per body in recordings, and held where a rule needs a body whole; traffic itself is never limited. @defaultValue 10 MiB */
   maxBodyBytes?: number | undefined
   /** Largest head of a request that must be understood. @defaultValue 262144 */
@@ -82,6 +104,9 @@ export interface ResolvedOptions<Authority extends LeafIssuer = LeafIssuer> {
   readonly certificateAuthority: Authority | undefined
   readonly hosts: Readonly<Record<string, string>>
   readonly upstream: UpstreamOptions
+  readonly passthrough: readonly string[]
+  readonly intercept: readonly string[]
+  readonly keyLogFile: string | undefined
   readonly maxBodyBytes: number
   readonly maxHeadBytes: number
   readonly firstBytesWaitMs: number
@@ -111,6 +136,9 @@ const CHECKS: { readonly [Key in keyof Required<MitmOptions>]: (value: unknown) 
       : 'a CertificateAuthority',
   hosts: checkHosts,
   upstream: checkUpstream,
+  passthrough: hostPatterns,
+  intercept: hostPatterns,
+  keyLogFile: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the path of a file'),
   maxBodyBytes: (value) => integerIn(value, 0, Number.MAX_SAFE_INTEGER),
   maxHeadBytes: (value) => integerIn(value, 256, 2 ** 30),
   firstBytesWaitMs: (value) => integerIn(value, 0, MAX_TIMER_MS),
@@ -143,6 +171,9 @@ export function resolveOptions<Authority extends LeafIssuer>(
     certificateAuthority: options.certificateAuthority,
     hosts: options.hosts ?? {},
     upstream: options.upstream ?? {},
+    passthrough: options.passthrough ?? [],
+    intercept: options.intercept ?? ['**'],
+    keyLogFile: options.keyLogFile,
     maxBodyBytes: options.maxBodyBytes ?? 10 * 1024 * 1024,
     maxHeadBytes: options.maxHeadBytes ?? 256 * 1024,
     firstBytesWaitMs: options.firstBytesWaitMs ?? 100,
@@ -200,6 +231,13 @@ function arrayOf(value: unknown, methods: readonly string[], expected: string): 
       (item: unknown) => typeof item === 'object' && item !== null && methods.every((method) => method in item),
     )
   return fits ? undefined : `an array of ${expected}`
+}
+
+function hostPatterns(value: unknown): string | undefined {
+  const fits =
+    Array.isArray(value) &&
+    value.every((item: unknown) => typeof item === 'string' && parseHostPattern(item) !== undefined)
+  return fits ? undefined : "an array of hosts such as 'api.test', 'api.test:8443' or '*.shop.test'"
 }
 
 function checkHosts(value: unknown): string | undefined {

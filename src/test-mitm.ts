@@ -2,14 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { rootCertificates } from 'node:tls'
-import type { fetch as undiciFetch, ProxyAgent } from 'undici'
 
 import { childEnvironment } from './child-environment.ts'
 import { MitmError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { ReceivedEvent } from './internal/event-stream.ts'
-import { anySeed } from './internal/random.ts'
+import { anySeed, isSeed } from './internal/random.ts'
 import type { Seed } from './internal/random.ts'
 import type { ConnectionRecord } from './middleware/connection-record.ts'
 import { recorder } from './middleware/recorder.ts'
@@ -27,7 +25,8 @@ import { RuleList } from './rules/rule-list.ts'
 import type { Rule } from './rules/rule.ts'
 import { UnmatchedPolicy } from './rules/unmatched.ts'
 import type { Unmatched } from './rules/unmatched.ts'
-import { TEST_FIELD } from './source.ts'
+import { makeTestAgent } from './test-agent.ts'
+import type { TestAgent } from './test-agent.ts'
 import { waitForExchange, waitForIdle, waitForServerSentEvent } from './waits.ts'
 import type { IdleOptions, WaitOptions } from './waits.ts'
 
@@ -79,7 +78,7 @@ export class TestMitm extends Mitm {
   #isOver = false
   #authority: MitmAuthority | undefined
   #folder: string | undefined
-  #agent: Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> | undefined
+  #agent: Promise<TestAgent> | undefined
 
   /** Decides everything that is left to chance; see {@link TestMitmOptions.seed}. */
   readonly seed: Seed
@@ -99,6 +98,7 @@ export class TestMitm extends Mitm {
       onConnectionFault: (rule) => this.#drainFor(rule),
       onLateFault: () => this.tellOfFaults(),
       onActAdded: () => this.tellOfInterceptors(),
+      isPassedThrough: (host, port) => this.tlsSelection.passesThrough([host], port),
     })
     super({
       ...ofMitm,
@@ -276,7 +276,10 @@ export class TestMitm extends Mitm {
     const fault = offline()
     const rule = this.when({}).fault(fault)
     for (const exchange of this.exchanges) if (!exchange.endReason) noteFault(exchange.connection, fault, exchange)
-    this.resetConnections()
+    this.resetConnections((connection) => {
+      noteFault(connection, fault, undefined)
+      return true
+    })
     return rule
   }
 
@@ -336,7 +339,7 @@ export class TestMitm extends Mitm {
       throw new MitmError('MITM_NOT_RUNNING', 'Cannot tell the environment of a mitm that does not listen')
     }
     this.#folder ??= mkdtempSync(join(tmpdir(), 'playwright-mitm-'))
-    return childEnvironment(this.url, authority.certificate, this.#folder)
+    return childEnvironment(this.url, this.#trusted(authority.certificate), this.#folder)
   }
 
   /**
@@ -344,23 +347,20 @@ export class TestMitm extends Mitm {
    *
    * @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` and after `close()`.
    */
-  readonly fetch: typeof undiciFetch = async (input, init) => {
+  readonly fetch: TestAgent['fetch'] = async (input, init) => {
     if (!this.isRunning) throw new MitmError('MITM_NOT_RUNNING', 'Cannot fetch through a mitm that does not listen')
     this.#agent ??= this.#makeAgent()
     const { fetch, agent } = await this.#agent
     return fetch(input, { dispatcher: agent, ...init })
   }
 
-  async #makeAgent(): Promise<{ fetch: typeof undiciFetch; agent: ProxyAgent }> {
-    const { url } = this
-    const { certificate } = await this.certificateAuthority()
-    const { fetch, ProxyAgent: Agent } = await import('undici')
-    const requestTls = { ca: [certificate, ...rootCertificates] }
-    // These fields go with CONNECT alone, which stands before plain HTTP too.
-    return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: 'yes' }, requestTls }) }
+  /** What clients of this mitm must trust: its authority, and those of servers whose TLS is passed through. */
+  #trusted(certificate: string): readonly string[] {
+    return [certificate, ...[this.options.upstream.ca ?? []].flat().map(String)]
   }
-}
 
-function isSeed(value: unknown): value is Seed {
-  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
+  async #makeAgent(): Promise<TestAgent> {
+    const { certificate } = await this.certificateAuthority()
+    return makeTestAgent(this.url, this.#trusted(certificate))
+  }
 }

@@ -4,6 +4,7 @@ import type { MitmError } from '../errors.ts'
 import type { ResolvedOptions, ServerFlaws } from '../options.ts'
 import type { Protocol } from '../protocol.ts'
 import type { SecureContext } from 'node:tls'
+import type { TlsSelection } from '../tls-selection.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** Makes the contexts with which clients are answered in TLS. */
@@ -21,6 +22,10 @@ export interface FlowContext {
   readonly listening: { readonly host: string; readonly port: number }
   /** What servers chose by ALPN the last time, by authority. */
   readonly chosenAlpn: Map<string, string>
+  /** Which TLS is opened, and which is only relayed. */
+  readonly tlsSelection: TlsSelection
+  /** Takes the secrets of all handshakes, if anybody wants them. */
+  readonly onKeyLog: ((line: Buffer) => void) | undefined
   certificates(): Promise<Certificates>
   report(error: MitmError, connection?: Connection): void
 }

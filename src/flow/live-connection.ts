@@ -178,9 +178,10 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
   ): Promise<SecuredServer> {
     await this.dial(destination)
     const server = this.#server
+    const { options, onKeyLog } = this.context
     if (!server) throw new MitmError('MITM_NOT_RUNNING', 'Cannot secure a server that is not dialled')
     if (server.tls) return { socket: server.tls, authorizationError: this.connection.serverTls?.authorizationError }
-    const secured = await secureDialled(server.raw, destination, serverName, alpnProtocols, this.context.options)
+    const secured = await secureDialled(server.raw, destination, serverName, alpnProtocols, options, onKeyLog)
     server.tls = secured.socket
     this.connection.serverTls = secured.facts
     return secured
@@ -198,9 +199,10 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     return authorizationError !== undefined && this.context.options.upstream.rejectUnauthorized !== false
   }
 
-  async open(destination: Destination): Promise<void> {
+  /** @param isRelayed - Whether TLS, if any, is the client's own, so that none is added. */
+  async open(destination: Destination, isRelayed = false): Promise<void> {
     const { connection } = this
-    const wantsTls = this.wantsTls(destination)
+    const wantsTls = !isRelayed && this.wantsTls(destination)
     const isSecure = this.#server?.tls !== undefined
     if (
       this.#isServerShown &&

@@ -9,14 +9,18 @@ import { Pump, writeThrough } from '../internal/pump.ts'
 import type { PumpHandlers } from '../internal/pump.ts'
 import { RelayFaults } from '../relay-faults.ts'
 
+/** What the octets of each side pass through before they are sent on. */
+export type RelayTaps = { readonly [Name in Side]: (chunk: Buffer) => MaybePromise<Buffer> }
+
 /**
  * Relays until both sides have ended, one was reset, or nothing has passed for too long. A half-close is passed on, and
  * the other direction goes on. When one side ends and the other is not managed by the mitm, the relay is over at once.
  *
  * @param first - Octets of the client that have passed `clientData` already.
+ * @param taps - What octets pass through. @defaultValue the hooks `clientData` and `serverData`
  * @throws {@link MitmError} `MITM_IDLE_TIMEOUT`, or what a middleware failed with.
  */
-export function relay(connection: Connection, first?: Buffer): Promise<void> {
+export function relay(connection: Connection, first?: Buffer, taps: RelayTaps = hooksOf(connection)): Promise<void> {
   return new Promise((resolve, reject) => {
     const { client, server, protocol, destination } = connection
     const clientReader = client.reader
@@ -82,7 +86,7 @@ export function relay(connection: Connection, first?: Buffer): Promise<void> {
       return {
         data: (chunk) => {
           idle.touch()
-          const out = side === 'client' ? connection.clientData(chunk) : connection.serverData(chunk)
+          const out = taps[side](chunk)
           return isPromise(out) ? out.then(send) : send(out)
         },
         end: (end) => {
@@ -101,6 +105,10 @@ export function relay(connection: Connection, first?: Buffer): Promise<void> {
       }
     }
   })
+}
+
+function hooksOf(connection: Connection): RelayTaps {
+  return { client: (chunk) => connection.clientData(chunk), server: (chunk) => connection.serverData(chunk) }
 }
 
 /**

@@ -5,7 +5,7 @@ import type { TlsFacts } from '../connection.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { certificateFacts, tlsFacts } from '../tls/facts.ts'
+import { serverTlsFacts } from '../tls/facts.ts'
 import { secureServer } from '../tls/secure-server.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
 import { trustContext } from '../tls/trust.ts'
@@ -14,6 +14,7 @@ import { trustContext } from '../tls/trust.ts'
  * Does the handshake.
  *
  * @param serverName - The name to ask for (SNI).
+ * @param onKeyLog - Is given the secrets of the handshake.
  * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED`, `MITM_INVALID_OPTION`.
  */
 export async function secureDialled(
@@ -22,6 +23,7 @@ export async function secureDialled(
   serverName: string | undefined,
   alpnProtocols: readonly string[],
   options: Pick<ResolvedOptions, 'upstream' | 'connectTimeoutMs'>,
+  onKeyLog?: (line: Buffer) => void,
 ): Promise<SecuredServer & { readonly facts: TlsFacts }> {
   const secured = await secureServer(raw, {
     host: destination.host,
@@ -30,7 +32,8 @@ export async function secureDialled(
     secureContext: trustContext(options.upstream),
     timeoutMs: options.connectTimeoutMs,
     authority: authorityOf(destination),
+    onKeyLog,
   })
-  const certificate = certificateFacts(secured.socket.getPeerCertificate())
-  return { ...secured, facts: tlsFacts(secured.socket, serverName, certificate, secured.authorizationError) }
+  const facts = serverTlsFacts(secured.socket, { serverName, alpnProtocols }, secured.authorizationError)
+  return { ...secured, facts }
 }

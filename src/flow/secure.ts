@@ -6,12 +6,14 @@ import { readChunk } from '../internal/read-chunk.ts'
 import type { Destination } from '../protocol.ts'
 import { readClientHello } from '../tls/client-hello.ts'
 import type { ClientHello } from '../tls/client-hello.ts'
-import { certificateFacts, tlsFacts } from '../tls/facts.ts'
+import { clientTlsFacts } from '../tls/facts.ts'
 import { secureClient } from '../tls/secure-client.ts'
-import { alertOf, fatalAlert } from '../tls/secure-server.ts'
+import { fatalAlert } from '../tls/secure-server.ts'
+import { alertOf } from '../tls-alert.ts'
 import { alpnWithoutServer, relayedAlpn, rememberAlpn } from './alpn.ts'
 import { closeGracefully } from './close.ts'
 import type { LiveConnection } from './live-connection.ts'
+import { passThrough, passthroughDestination } from './passthrough.ts'
 import { cannotBeFaulty, injectTlsFaults } from './tls-faults.ts'
 import type { FaultyHandshake } from './tls-faults.ts'
 
@@ -37,7 +39,7 @@ export interface Handshake {
  * its certificate are passed on. Where a rule might answer, or something goes wrong on purpose, the client is answered at
  * once.
  *
- * @returns undefined when the connection is over by a fault.
+ * @returns undefined when the connection is over: by a fault, or because it was passed through.
  * @throws {@link MitmError} `MITM_INCOMPLETE_HANDSHAKE`, `MITM_MALFORMED_TLS`, `MITM_CLIENT_TLS_FAILED`,
  *   `MITM_SERVER_TLS_FAILED`.
  */
@@ -45,6 +47,11 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   const { connection, context } = live
   const { octets, hello } = await wholeHello(live, first)
   connection.isGreased = hello.isGreased
+  const through = passthroughDestination(live, hello)
+  if (through) {
+    await passThrough(live, through, octets, hello)
+    return undefined
+  }
   const inTunnel = connection.destination
   const destination: Destination | undefined = inTunnel && { ...inTunnel, tls: true }
   const hostname = hello.serverName ?? destination?.host ?? ownAddress(live)
@@ -80,6 +87,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
       timeoutMs: context.options.handshakeTimeoutMs,
       serverName: hostname,
       demandsCertificate: faulty?.demandsCertificate,
+      onKeyLog: context.onKeyLog,
     })
   } catch (error) {
     if (faulty) {
@@ -93,7 +101,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   connection.layers.push('tls')
   connection.destination = destination
   live.replaceClient(socket)
-  connection.clientTls = tlsFacts(socket, hello.serverName, certificateFacts(socket.getCertificate()))
+  connection.clientTls = clientTlsFacts(socket, hello, secureContext)
   return { hostname, fault, isFaulty: faulty !== undefined, finishedAt: performance.now() }
 }
 

@@ -2,12 +2,13 @@
  * Finds out what a client speaks, one layer at a time: TLS by its first octet, everything else by asking the protocols
  * in order. Each layer that is taken off (CONNECT, SOCKS, TLS) leads back here.
  */
-import type { Connection } from '../connection.ts'
 import { InvalidProtocol, isMitmError, MitmError, systemCode } from '../errors.ts'
 import type { Side } from '../errors.ts'
 import { readChunk } from '../internal/read-chunk.ts'
 import type { Protocol } from '../protocol.ts'
 import { looksLikeTls } from '../tls/client-hello.ts'
+import { refusalText } from '../tls/client-refusal.ts'
+import { alertOf } from '../tls-alert.ts'
 import type { LiveConnection } from './live-connection.ts'
 import { interceptTls } from './secure.ts'
 import type { Handshake } from './secure.ts'
@@ -29,7 +30,7 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
     connection.endReason = 'fault'
     return
   }
-  const doubt = isLeaving && handshake ? doubtTrust(connection, handshake) : undefined
+  const doubt = isLeaving && handshake ? doubtTrust(live, handshake) : undefined
   if (doubt) live.report(doubt)
   if (first === 'gone' || (first === 'ended' && !live.serverStream)) {
     connection.end('client-closed')
@@ -51,15 +52,17 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
  * The error of a client that does not trust its certificate, as far as that can be told: Node's clients finish a
  * handshake of TLS 1.3 before they look at the certificate, and then just close.
  */
-function doubtTrust(connection: Connection, { fault, hostname, finishedAt }: Handshake): MitmError | undefined {
+function doubtTrust(live: LiveConnection, { fault, hostname, finishedAt }: Handshake): MitmError | undefined {
+  const { connection } = live
   if (connection.endReason === 'server-reset' || connection.endReason === 'mitm-closed') return undefined
   if (fault !== undefined) {
     const text = `Showed the client that the certificate of ${hostname} is bad (${fault}), and it left`
     return new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname })
   }
-  if (performance.now() - finishedAt > REFUSAL_MS) return undefined
-  const text = `The client that asked for ${hostname} left right after the TLS handshake, without a request; does it trust the mitm's certificate authority?`
-  return new MitmError('MITM_CLIENT_TLS_FAILED', text, { side: 'client', authority: hostname })
+  const error = live.clientStream.errored ?? undefined
+  if (alertOf(error) === undefined && performance.now() - finishedAt > REFUSAL_MS) return undefined
+  const text = `The client that asked for ${hostname} left right after the TLS handshake, without a request: ${refusalText(hostname, error)}`
+  return new MitmError('MITM_CLIENT_TLS_FAILED', text, { side: 'client', authority: hostname, cause: error })
 }
 
 /** Hands the first octets to one protocol after the other until one takes them. */

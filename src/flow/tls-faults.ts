@@ -30,6 +30,7 @@ export interface FaultyHandshake extends ServerFlaws {
  * first that leaves no handshake, and if that is removed meanwhile, the next; then those that change it, together.
  *
  * @param destination - Where the client wants to go.
+ * @param isPassthrough - Whether the handshake is the server's to do, so that it can only be late, or not be at all.
  * @returns How the handshake is done; undefined as ever; `'over'` when the connection has been ended, which
  *   `connection.endReason` tells.
  * @throws {@link MitmError} what a middleware refuses it with; the client has got an alert.
@@ -38,9 +39,10 @@ export async function injectTlsFaults(
   live: LiveConnection,
   destination: Destination,
   hello: ClientHello,
+  isPassthrough = false,
 ): Promise<FaultyHandshake | 'over' | undefined> {
   const { connection } = live
-  const wanted = live.interceptConnection({ stage: 'tls', destination })
+  const wanted = live.interceptConnection({ stage: 'tls', destination, isPassthrough })
   if (wanted?.refuse) {
     live.clientStream.write(fatalAlert(ACCESS_DENIED))
     throw wanted.refuse
@@ -63,7 +65,7 @@ export async function injectTlsFaults(
     }
     if (!(await holdOpen({ connection, feed, fault }))) return 'over'
   }
-  return changeOf(live, standing(all, feed), hello)
+  return isPassthrough ? undefined : changeOf(live, standing(all, feed), hello)
 }
 
 /** Whether a failure is instead of a handshake. */

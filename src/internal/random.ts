@@ -33,3 +33,8 @@ export function randomStream(seed: Seed, label: string): Random {
     return (mixed >>> 0) / 2 ** 32
   }
 }
+
+/** Whether something can be a seed. */
+export function isSeed(value: unknown): value is Seed {
+  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
+}

@@ -30,7 +30,7 @@ export class ConnectionRecord {
   readonly client: ClientRecord
   /** Every server that it was connected to, in that order: several when an HTTP proxy client changed host. */
   readonly servers: readonly ServerRecord[]
-  /** The layers found so far, outermost first, such as `['socks5', 'tls', 'http/1.1']`. */
+  /** The layers found so far, outermost first, such as `['socks5', 'tls', 'http/1.1']` or `['connect', 'tls-passthrough']`. */
   readonly layers: readonly string[]
   /** The name of the protocol that relays it, once one has been found. */
   readonly protocol: string | undefined = undefined
@@ -77,12 +77,12 @@ export class ConnectionRecord {
     return this.servers[0]?.connectedAt
   }
 
-  /** Decrypted octets that came from the client so far. */
+  /** Octets that came from the client so far: decrypted ones, but where TLS is passed through. */
   get bytesFromClient(): number {
     return this.#bytes.fromClient
   }
 
-  /** Decrypted octets that came from the server so far. */
+  /** Octets that came from the server so far, likewise. */
   get bytesFromServer(): number {
     return this.#bytes.fromServer
   }

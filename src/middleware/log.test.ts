@@ -32,8 +32,11 @@ describe('log()', () => {
       version: 'TLSv1.3',
       cipher: 'TLS_AES_128_GCM_SHA256',
       alpn: undefined,
+      offeredAlpn: [],
       serverName: undefined,
       certificate: undefined,
+      chain: [],
+      clientCertificate: undefined,
       authorizationError: undefined,
     }
     void logger.serverConnected?.(connection)

@@ -44,7 +44,9 @@ export function log(options: LogOptions = {}): Middleware {
       write(`${addressText(client)} connected`)
     },
     serverConnected(connection) {
-      write(`${pair(connection, '->')} connected${connection.serverTls ? ' (tls)' : ''}`)
+      const isPassthrough = connection.layers.includes('tls-passthrough')
+      const secured = isPassthrough ? ' (tls, passed through)' : connection.serverTls ? ' (tls)' : ''
+      write(`${pair(connection, '->')} connected${secured}`)
     },
     clientData(connection, data) {
       write(`${pair(connection, '->')} ${bytesText(data.length)}`)

@@ -39,8 +39,9 @@ export class ConnectionUses {
   intercept(
     rules: readonly Rule[],
     connection: Connection,
-    { stage, destination, isUnderWay = false }: ConnectionMoment,
+    { stage, destination, isUnderWay = false, isPassthrough = false }: ConnectionMoment,
   ): ConnectionIntervention | undefined {
+    const moment = stage === 'tls' && isPassthrough ? 'passthrough' : stage
     const decided = this.#of(connection)
     if (stage === 'tunnel') decided.isDialled = true
     const uses: RuleUse[] = []
@@ -48,13 +49,13 @@ export class ConnectionUses {
       const { profile } = rule
       // What acts on the octets already is asked for only what is new.
       if (isUnderWay && decided.relayed.has(rule)) continue
-      if (!(stage === 'tunnel' ? profile.dial || profile.tunnel : profile[stage])) continue
+      if (!(stage === 'tunnel' ? profile.dial || profile.tunnel : profile[moment])) continue
       if (!decided.uses.has(rule)) {
         if (!rule.matchesConnection(destination, connection)) continue
         decided.uses.set(rule, rule.takeForConnection(connection, { stage, destination }))
       }
       const use = decided.uses.get(rule)
-      const faults = use?.faults.filter(({ fault }) => faultAt(stage, fault)) ?? []
+      const faults = use?.faults.filter(({ fault }) => faultAt(moment, fault)) ?? []
       if (!use || faults.length === 0) continue
       if (stage === 'tls') rule.expectSecondTry(use, connection, destination)
       if (stage === 'relay') decided.relayed.add(rule)
@@ -65,7 +66,7 @@ export class ConnectionUses {
     const takeBack = (): void => {
       for (const use of uses) use.takeBack()
     }
-    return { faults: new UseFeed(uses.toReversed(), stage, this.#chance, takeBack) }
+    return { faults: new UseFeed(uses.toReversed(), moment, this.#chance, takeBack) }
   }
 
   /** A connection is over. */

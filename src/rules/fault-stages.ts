@@ -4,11 +4,13 @@ import type { ConnectionMoment } from '../middleware.ts'
 import type { Act } from './act.ts'
 
 /** Where the faults of a rule are wanted. */
-export type FaultMoment = ConnectionMoment['stage'] | 'exchange' | 'exchangeUndialled'
+export type FaultMoment = ConnectionMoment['stage'] | 'passthrough' | 'exchange' | 'exchangeUndialled'
 
 const PARTS_OF: Readonly<Record<FaultMoment, (part: FaultPart) => boolean>> = {
   tunnel: ({ stage }) => stage === 'dial' || stage === 'tunnel',
   tls: ({ stage }) => stage === 'tls',
+  // A handshake that is not the mitm's to do can only be late, or not be.
+  passthrough: isForAnyHandshake,
   relay: ({ stage }) => stage === 'cut' || stage === 'pace',
   // In a connection for which it was decided already whether the server can be reached.
   exchange: isForExchanges,
@@ -53,6 +55,10 @@ export interface ActProfile {
   readonly dial: boolean
   readonly tunnel: boolean
   readonly tls: boolean
+  /** Of `tls`, what needs no look into it. */
+  readonly passthrough: boolean
+  /** Whether anything of it can be done where TLS is not opened. */
+  readonly isForClosedTls: boolean
   readonly relay: boolean
   /** Faults that there are in HTTP/2 only. */
   readonly http2: boolean
@@ -77,6 +83,8 @@ export function profileOf(acts: readonly Act[]): ActProfile {
     dial: has('dial'),
     tunnel: has('tunnel'),
     tls: has('tls'),
+    passthrough: parts.some(isForAnyHandshake),
+    isForClosedTls: acts.some((act) => !needsOpenedTls(act)),
     relay: has('cut') || has('pace'),
     http2: has('http2'),
     http1: has('head') || parts.some((part) => part.stage === 'answer' && part.answer.kind === 'raw'),
@@ -84,6 +92,20 @@ export function profileOf(acts: readonly Act[]): ActProfile {
     breaksConnections,
     isForNewConnections: breaksConnections || (!forExchanges && (has('tunnel') || has('tls'))),
   }
+}
+
+/** Whether an act can only be done where TLS is opened: it reads or writes HTTP, or what is in a handshake. */
+export function needsOpenedTls(act: Act): boolean {
+  return (
+    act.kind !== 'fault' || !act.fault.parts.some((part) => CLOSED_STAGES.has(part.stage) || isForAnyHandshake(part))
+  )
+}
+
+/** The stages of faults for which it does not matter what passes. */
+const CLOSED_STAGES: ReadonlySet<FaultPart['stage']> = new Set<FaultPart['stage']>(['dial', 'tunnel', 'cut', 'pace'])
+
+function isForAnyHandshake(part: FaultPart): boolean {
+  return part.stage === 'tls' && !['certificate', 'version', 'requireClientCertificate'].includes(part.failure.kind)
 }
 
 function isTunnelFailure(part: FaultPart): boolean {

@@ -23,6 +23,8 @@ import type { IndexKey } from './rule-index.ts'
 import type { RuleUse } from './rule-use.ts'
 import { Rule } from './rule.ts'
 import type { UnmatchedPolicy } from './unmatched.ts'
+import { Unopened } from './unopened.ts'
+import type { PassthroughTest } from './unopened.ts'
 
 /** The options of a {@link RuleList}. */
 export interface RuleListOptions {
@@ -32,6 +34,8 @@ export interface RuleListOptions {
   seed?: Seed | undefined
   /** What is done with what no rule answers. @defaultValue it goes on */
   unmatched?: UnmatchedPolicy | undefined
+  /** Tells whose TLS is not opened. @defaultValue nobody's */
+  isPassedThrough?: PassthroughTest | undefined
   /** Is told when a function in a filter threw. @defaultValue reports it on the exchange's connection */
   onError?: ((error: MitmError, exchange: Exchange) => void) | undefined
   /** Is told when a rule for everything was given a fault that may act on what is under way. */
@@ -78,6 +82,7 @@ export class RuleList implements Middleware {
   readonly #onLateFault: () => void
   readonly #onActAdded: () => void
   readonly #connections: ConnectionUses
+  readonly #unopened: Unopened
   /** What the running exchanges have of rules. */
   readonly #uses = new WeakMap<Exchange, readonly RuleUse[]>()
   readonly #keys = new WeakMap<Rule, IndexKey>()
@@ -93,6 +98,7 @@ export class RuleList implements Middleware {
   constructor(options: RuleListOptions = {}) {
     const { maxBodyBytes, seed, unmatched, onError, onConnectionFault, onLateFault, onActAdded } = options
     this.#chance = new Chance(seed ?? 0)
+    this.#unopened = new Unopened(options.isPassedThrough)
     this.#maxBodyBytes = maxBodyBytes ?? 10 * 1024 * 1024
     this.#unmatched = unmatched?.isHermetic ? unmatched : undefined
     this.#onError = onError ?? ((error, { connection }) => connection.report(error))
@@ -141,6 +147,8 @@ export class RuleList implements Middleware {
       connectionFaultAdded: this.#onConnectionFault,
       // Not at once: how often it is for may follow in the same breath.
       lateFaultAdded: (given) => queueMicrotask(() => given.isForRunning && this.#onLateFault()),
+      problemWith: (act) => this.#unopened.problemWith(filter, act),
+      remark: (given) => this.#unopened.text(given),
       failed: this.#onError,
     })
     const key = indexKeyOf(filter)
@@ -249,6 +257,7 @@ export class RuleList implements Middleware {
     this.#forConnections ??= this.#rules.filter(
       ({ profile: { dial, tunnel, tls, relay } }) => dial || tunnel || tls || relay,
     )
+    if (moment.stage === 'relay' && moment.isPassthrough) this.#unopened.note(this.#rules, moment.destination)
     return (
       this.#connections.intercept(
         moment.isUnderWay ? this.#forConnections.filter((rule) => rule.isForRunning) : this.#forConnections,

@@ -226,7 +226,7 @@ export class Rule extends RuleActs implements Disposable {
       next && `next is step ${next.number} (${next.text})`,
       this.#isRemoved ? 'removed' : this.#limits.closedText,
     ].filter(Boolean)
-    return `${this.describe()}; ${state.join(', ')}${this.#history.text()}`
+    return `${this.describe()}; ${state.join(', ')}${this.#history.text()}${this.#hooks.remark(this)}`
   }
 
   override toString(): string {
@@ -358,11 +358,11 @@ export class Rule extends RuleActs implements Disposable {
     return this
   }
 
-  /** What acts before there is a request needs a filter that can be asked then. */
+  /** What acts before there is a request needs a filter that can be asked then; and it must not be out of reach. */
   #demandPossible(act: Act): void {
-    if (act.kind !== 'fault') return
-    const problem = problemBeforeRequest(act.fault, this.filter.unknownBeforeRequest)
-    if (problem) throw this.#refuse('fault', problem)
+    const early = act.kind === 'fault' && problemBeforeRequest(act.fault, this.filter.unknownBeforeRequest)
+    const problem = early || this.#hooks.problemWith(act)
+    if (problem) throw this.#refuse(act.kind === 'fault' ? 'fault' : 'when', problem)
   }
 
   #stepHost(): StepHost {

@@ -87,13 +87,13 @@ export class UnmatchedPolicy {
   }
 
   /**
-   * Decides about a connection that turned out not to be HTTP, and for which no rule has a fault.
+   * Decides about a connection that turned out not to be HTTP, or to be TLS that is not opened, and for which no rule has a fault.
    *
    * @param rules - All of them, newest first. One that means the connection lets it through.
    */
   interceptConnection(
     connection: Connection,
-    { stage, destination }: ConnectionMoment,
+    { stage, destination, isPassthrough = false }: ConnectionMoment,
     rules: readonly Rule[],
   ): ConnectionIntervention | undefined {
     if (!this.isHermetic || stage !== 'relay') return undefined
@@ -102,7 +102,7 @@ export class UnmatchedPolicy {
     if (rules.some((rule) => rule.isLive && opens(rule) && isMeant(rule.filter))) return undefined
     const authority = `${destination.host.includes(':') ? `[${destination.host}]` : destination.host}:${destination.port}`
     const text = [
-      `A connection to ${authority} that is not HTTP matches no rule, and unmatched is ${quote(this.#mode)}.`,
+      `A connection to ${authority} ${isPassthrough ? 'whose TLS is passed through' : 'that is not HTTP'} matches no rule, and unmatched is ${quote(this.#mode)}.`,
       'Only filters that name nothing but hosts can let it through:',
       `  unmatched: { mode: ${quote(this.#mode)}, allow: [{ host: ${quote(authority)} }] }`,
       SEE,

@@ -10,6 +10,8 @@
  * `<n>` is a vector that begins with its own length in n octets.
  */
 import { MitmError } from '../errors.ts'
+import { OctetCursor } from './octet-cursor.ts'
+import { versionName } from './suites.ts'
 
 /** What is read from a client's first message. */
 export interface ClientHello {
@@ -36,13 +38,6 @@ const CLIENT_HELLO = 1
 const SERVER_NAME = 0
 const ALPN = 16
 const SUPPORTED_VERSIONS = 43
-const VERSION_NAMES: ReadonlyMap<number, string> = new Map([
-  [0x0304, 'TLSv1.3'],
-  [0x0303, 'TLSv1.2'],
-  [0x0302, 'TLSv1.1'],
-  [0x0301, 'TLSv1'],
-  [0x0300, 'SSLv3'],
-])
 
 /** Whether a client's first octets could be TLS: a handshake record. False for no octets at all. */
 export function looksLikeTls(octets: Buffer): boolean {
@@ -60,7 +55,7 @@ export function looksLikeTls(octets: Buffer): boolean {
  */
 export function readClientHello(octets: Buffer): ClientHello | 'incomplete' {
   const message = joinRecords(octets.subarray(0, MAX_HELLO_OCTETS))
-  if (message !== 'incomplete') return readBody(new Cursor(message))
+  if (message !== 'incomplete') return readBody(new OctetCursor(message, malformed))
   if (octets.length >= MAX_HELLO_OCTETS) throw malformed(`it is longer than ${MAX_HELLO_OCTETS} octets`)
   return 'incomplete'
 }
@@ -101,7 +96,7 @@ function messageLength(message: Buffer): number {
   return 4 + length
 }
 
-function readBody(body: Cursor): ClientHello {
+function readBody(body: OctetCursor): ClientHello {
   const highest = body.number(2)
   body.take(32)
   body.vector(1)
@@ -112,7 +107,7 @@ function readBody(body: Cursor): ClientHello {
   let versions = [highest]
   const seen = new Set<number>()
   // A hello before TLS 1.3 may end here.
-  const extensions = body.isAtEnd ? new Cursor(Buffer.alloc(0)) : body.vector(2)
+  const extensions = body.isAtEnd ? new OctetCursor(Buffer.alloc(0), malformed) : body.vector(2)
   if (!body.isAtEnd) throw malformed('octets follow its extensions')
   while (!extensions.isAtEnd) {
     const type = extensions.number(2)
@@ -126,13 +121,13 @@ function readBody(body: Cursor): ClientHello {
   return {
     serverName,
     alpnProtocols,
-    versions: versions.map((version) => VERSION_NAMES.get(version)).filter((name) => name !== undefined),
+    versions: versions.map(versionName).filter((name) => name !== undefined),
     isGreased,
   }
 }
 
 /** RFC 8701 section 2: 0x0A0A, 0x1A1A, … 0xFAFA. */
-function hasGrease(cipherSuites: Cursor): boolean {
+function hasGrease(cipherSuites: OctetCursor): boolean {
   let isGreased = false
   while (!cipherSuites.isAtEnd) {
     const suite = cipherSuites.number(2)
@@ -141,7 +136,7 @@ function hasGrease(cipherSuites: Cursor): boolean {
   return isGreased
 }
 
-function readServerName(extension: Cursor): string | undefined {
+function readServerName(extension: OctetCursor): string | undefined {
   const names = extension.vector(2)
   while (!names.isAtEnd) {
     const type = names.number(1)
@@ -152,7 +147,7 @@ function readServerName(extension: Cursor): string | undefined {
   return undefined
 }
 
-function readAlpn(extension: Cursor): string[] {
+function readAlpn(extension: OctetCursor): string[] {
   const names = extension.vector(2)
   const protocols: string[] = []
   while (!names.isAtEnd) {
@@ -163,45 +158,11 @@ function readAlpn(extension: Cursor): string[] {
   return protocols
 }
 
-function readVersions(extension: Cursor): number[] {
+function readVersions(extension: OctetCursor): number[] {
   const list = extension.vector(1)
   const versions: number[] = []
   while (!list.isAtEnd) versions.push(list.number(2))
   return versions
-}
-
-/** Walks over octets and never past their end. */
-class Cursor {
-  readonly #octets: Buffer
-  #at = 0
-
-  constructor(octets: Buffer) {
-    this.#octets = octets
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at === this.#octets.length
-  }
-
-  get rest(): Buffer {
-    return this.#octets.subarray(this.#at)
-  }
-
-  take(length: number): Buffer {
-    const end = this.#at + length
-    if (end > this.#octets.length) throw malformed('a length in it points past its end')
-    const taken = this.#octets.subarray(this.#at, end)
-    this.#at = end
-    return taken
-  }
-
-  number(octets: 1 | 2): number {
-    return this.take(octets).readUIntBE(0, octets)
-  }
-
-  vector(lengthOctets: 1 | 2): Cursor {
-    return new Cursor(this.take(this.number(lengthOctets)))
-  }
 }
 
 function malformed(found: string): MitmError {

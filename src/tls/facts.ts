@@ -1,33 +1,133 @@
 /** What is recorded of a TLS handshake. */
-import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import type { DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 
 import type { CertificateFacts, TlsFacts } from '../connection.ts'
+import { Lru } from '../internal/lru.ts'
+import type { ClientHello } from './client-hello.ts'
+import type { ServerChoice } from './server-hello.ts'
+
+/** What the client of a handshake asked for. */
+export interface HandshakeRequest {
+  /** By SNI. */
+  readonly serverName: string | undefined
+  /** By ALPN, most wanted first. */
+  readonly alpnProtocols: readonly string[]
+}
 
 /**
- * Reads the facts of a finished handshake.
+ * Reads the facts of a finished handshake with a client.
  *
  * @param socket - The secured socket.
- * @param serverName - The name that the client of this handshake asked for.
- * @param certificate - The certificate that the server of this handshake showed.
+ * @param asked - What the client asked for.
+ * @param shown - The context of the certificate that it was shown.
  */
-export function tlsFacts(
+export function clientTlsFacts(socket: TLSSocket, asked: HandshakeRequest, shown: SecureContext): TlsFacts {
+  return {
+    ...agreed(socket, asked),
+    certificate: ownCertificate(socket, shown),
+    chain: [],
+    clientCertificate: certificateFacts(socket.getPeerCertificate()),
+    authorizationError: undefined,
+  }
+}
+
+/**
+ * Reads the facts of a finished handshake with a server.
+ *
+ * @param socket - The secured socket.
+ * @param asked - What the server was asked for.
+ * @param authorizationError - Why its certificate was not accepted.
+ */
+export function serverTlsFacts(
   socket: TLSSocket,
-  serverName: string | undefined,
-  certificate: CertificateFacts | undefined,
-  authorizationError?: string,
+  asked: HandshakeRequest,
+  authorizationError: string | undefined,
 ): TlsFacts {
   return {
-    version: socket.getProtocol() ?? 'unknown',
-    cipher: socket.getCipher().standardName,
-    alpn: socket.alpnProtocol || undefined,
-    serverName,
-    certificate,
+    ...agreed(socket, asked),
+    ...peerCertificates(socket, authorizationError),
+    clientCertificate: certificateFacts(socket.getCertificate()),
     authorizationError,
   }
 }
 
+/** The facts of a handshake that is only relayed, as far as it is in the clear. @param choice - Once the server has answered. */
+export function passthroughTlsFacts({ serverName, alpnProtocols }: ClientHello, choice?: ServerChoice): TlsFacts {
+  const [certificate, ...chain] = (choice?.certificates ?? []).map(factsOfDer)
+  return {
+    version: choice?.version ?? 'unknown',
+    cipher: choice?.cipher ?? 'unknown',
+    alpn: choice?.alpn,
+    offeredAlpn: alpnProtocols,
+    serverName,
+    certificate,
+    chain: chain.filter((each) => each !== undefined),
+    clientCertificate: undefined,
+    authorizationError: undefined,
+  }
+}
+
+function agreed(
+  socket: TLSSocket,
+  { serverName, alpnProtocols }: HandshakeRequest,
+): Pick<TlsFacts, 'version' | 'cipher' | 'alpn' | 'offeredAlpn' | 'serverName'> {
+  return {
+    version: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().standardName,
+    alpn: socket.alpnProtocol || undefined,
+    offeredAlpn: alpnProtocols,
+    serverName,
+  }
+}
+
+// Taking a certificate apart takes longer than all else that is recorded of a handshake, and it is mostly the same one.
+const shownCertificates = new WeakMap<SecureContext, CertificateFacts>()
+const knownChains = new Lru<string, Pick<TlsFacts, 'certificate' | 'chain'>>(500)
+const MAX_CHAIN = 10
+
+function ownCertificate(socket: TLSSocket, context: SecureContext): CertificateFacts | undefined {
+  const known = shownCertificates.get(context)
+  if (known) return known
+  const facts = certificateFacts(socket.getCertificate())
+  if (facts) shownCertificates.set(context, facts)
+  return facts
+}
+
+/** The chain is read when a certificate is first seen, or is found bad in another way: that takes a third of a millisecond. */
+function peerCertificates(
+  socket: TLSSocket,
+  authorizationError: string | undefined,
+): Pick<TlsFacts, 'certificate' | 'chain'> {
+  const { fingerprint256 } = socket.getPeerCertificate()
+  if (!fingerprint256) return { certificate: undefined, chain: [] }
+  const key = `${fingerprint256} ${authorizationError}`
+  let known = knownChains.get(key)
+  if (!known) knownChains.set(key, (known = readChain(socket.getPeerCertificate(true))))
+  return known
+}
+
+function readChain(leaf: DetailedPeerCertificate): Pick<TlsFacts, 'certificate' | 'chain'> {
+  const chain: CertificateFacts[] = []
+  const seen = new Set<unknown>([leaf])
+  for (let at = leaf.issuerCertificate; at && !seen.has(at) && chain.length < MAX_CHAIN; at = at.issuerCertificate) {
+    seen.add(at)
+    const facts = certificateFacts(at)
+    if (facts) chain.push(facts)
+  }
+  return { certificate: certificateFacts(leaf), chain }
+}
+
+function factsOfDer(der: Buffer): CertificateFacts | undefined {
+  try {
+    return certificateFacts(new X509Certificate(der).toLegacyObject())
+  } catch {
+    return undefined // no certificate that OpenSSL can read: the client will say so
+  }
+}
+
 /** The facts of a certificate; undefined when there is none. */
-export function certificateFacts(
+function certificateFacts(
   certificate: PeerCertificate | DetailedPeerCertificate | object | null | undefined,
 ): CertificateFacts | undefined {
   if (!certificate || !('fingerprint256' in certificate)) return undefined
@@ -38,6 +138,7 @@ export function certificateFacts(
     validFrom: certificate.valid_from,
     validTo: certificate.valid_to,
     fingerprint256: certificate.fingerprint256,
+    serialNumber: certificate.serialNumber,
   }
 }
 

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
-import { errorText, MitmError } from '../errors.ts'
+import { MitmError } from '../errors.ts'
+import { refusalText } from './client-refusal.ts'
 
 /** What a handshake with a client needs. */
 export interface SecureClientOptions {
@@ -15,6 +16,8 @@ export interface SecureClientOptions {
   readonly serverName: string
   /** Whether the client must show a certificate; any will do. @defaultValue `false` */
   readonly demandsCertificate?: boolean | undefined
+  /** Is given the secrets of the handshake, line by line. */
+  readonly onKeyLog?: ((line: Buffer) => void) | undefined
 }
 
 /**
@@ -43,12 +46,9 @@ export function secureClient(raw: Duplex, options: SecureClientOptions): Promise
       socket.destroy()
       raw.destroy()
     }
+    if (options.onKeyLog) socket.on('keylog', options.onKeyLog)
     const onError = (error: Error): void =>
-      fail(
-        'MITM_CLIENT_TLS_FAILED',
-        `${errorText(error)}; does the client trust the mitm's certificate authority?`,
-        error,
-      )
+      fail('MITM_CLIENT_TLS_FAILED', refusalText(options.serverName, error), error)
     const timer = setTimeout(
       () => fail('MITM_INCOMPLETE_HANDSHAKE', `no TLS handshake in ${options.timeoutMs} ms`),
       options.timeoutMs,
@@ -57,7 +57,7 @@ export function secureClient(raw: Duplex, options: SecureClientOptions): Promise
     // Where Node reports errors of a handshake in which it is the server.
     socket.on('_tlsError', onError)
     const onLeave = (): void => {
-      fail('MITM_CLIENT_TLS_FAILED', "it closed the connection; does it trust the mitm's certificate authority?")
+      fail('MITM_CLIENT_TLS_FAILED', refusalText(options.serverName))
     }
     socket.once('close', onLeave)
     // A stream that may be half-open does not close by itself.

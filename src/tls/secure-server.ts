@@ -17,6 +17,8 @@ export interface SecureServerOptions {
   readonly timeoutMs: number
   /** `host:port`, for errors. */
   readonly authority: string
+  /** Is given the secrets of the handshake, line by line. */
+  readonly onKeyLog?: ((line: Buffer) => void) | undefined
 }
 
 /** A secured socket, and what is wrong with the certificate, if anything. */
@@ -43,6 +45,7 @@ export function secureServer(raw: Socket, options: SecureServerOptions): Promise
       // Checked all the same (`authorizationError`): the verdict is passed on to the client.
       rejectUnauthorized: false,
     })
+    if (options.onKeyLog) socket.on('keylog', options.onKeyLog)
     const fail = (why: string, cause?: unknown): void => {
       clearTimeout(timer)
       socket.destroy()
@@ -63,15 +66,6 @@ export function secureServer(raw: Socket, options: SecureServerOptions): Promise
       })
     })
   })
-}
-
-/** The number of the TLS alert that a failed handshake was answered with, if any. */
-export function alertOf(error: unknown): number | undefined {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const number = /SSL alert number (\d+)/.exec(at.message)?.[1]
-    if (number) return Number(number)
-  }
-  return undefined
 }
 
 /** A fatal alert as one plaintext record (RFC 8446 section 6), for a client whose hello has come. */

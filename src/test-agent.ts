@@ -1,0 +1,26 @@
+/** `fetch` for the test itself, through its mitm. */
+import { rootCertificates } from 'node:tls'
+import type { fetch as undiciFetch, ProxyAgent } from 'undici'
+
+import { TEST_FIELD } from './source.ts'
+
+/** undici's `fetch`, and what it is to be called with. */
+export interface TestAgent {
+  readonly fetch: typeof undiciFetch
+  /** Keeps connections; the caller closes it. */
+  readonly agent: ProxyAgent
+}
+
+/**
+ * Makes it.
+ *
+ * @param url - Of the mitm.
+ * @param certificates - In PEM, trusted beside Node's roots.
+ */
+export async function makeTestAgent(url: string, certificates: readonly string[]): Promise<TestAgent> {
+  // Not before it is needed: undici takes a while to load.
+  const { fetch, ProxyAgent: Agent } = await import('undici')
+  const requestTls = { ca: [...certificates, ...rootCertificates] }
+  // These fields go with CONNECT alone, which stands before plain HTTP too.
+  return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: 'yes' }, requestTls }) }
+}
