@@ -50,14 +50,21 @@ export interface SecureWire extends Wire {
   readonly socket: TLSSocket
 }
 
+/** How {@link secureWire} does it. */
+export interface SecureWireOptions extends ConnectionOptions {
+  /** Is given the secrets of the handshake, line by line. */
+  readonly onKeyLog?: (line: Buffer) => void
+}
+
 /**
  * Does the TLS handshake over a wire, as its client.
  *
  * @throws the error of the handshake, with its code.
  */
-export async function secureWire(wire: Wire, options: ConnectionOptions): Promise<SecureWire> {
+export async function secureWire(wire: Wire, options: SecureWireOptions): Promise<SecureWire> {
   wire.socket.removeAllListeners('data')
   const socket = connectTls({ socket: wire.socket, ...options })
+  if (options.onKeyLog) socket.on('keylog', options.onKeyLog)
   const failed = new Promise<never>((_, reject) => {
     socket.once('error', reject)
     socket.once('close', () => reject(Object.assign(new Error('closed during the handshake'), { code: 'CLOSED' })))

@@ -15,11 +15,11 @@ import { Wire } from './wire.ts'
 export class TestServer implements AsyncDisposable {
   /** Connections accepted so far. */
   accepted = 0
-  readonly #server: Server
+  protected readonly server: Server
   readonly #sockets = new Set<Socket>()
 
   constructor(server: Server) {
-    this.#server = server
+    this.server = server
     server.on('connection', (socket: Socket) => {
       this.accepted++
       this.#sockets.add(socket)
@@ -36,25 +36,25 @@ export class TestServer implements AsyncDisposable {
 
   get port(): number {
     // Boundary: a server on a port has an AddressInfo.
-    return (this.#server.address() as AddressInfo).port
+    return (this.server.address() as AddressInfo).port
   }
 
   /** `127.0.0.1:PORT`. */
   get authority(): string {
     // Boundary: as above.
-    const { address, port } = this.#server.address() as AddressInfo
+    const { address, port } = this.server.address() as AddressInfo
     return `${address.includes(':') ? `[${address}]` : address}:${port}`
   }
 
   async listen(host = '127.0.0.1'): Promise<this> {
-    this.#server.listen(0, host)
-    await once(this.#server, 'listening')
+    this.server.listen(0, host)
+    await once(this.server, 'listening')
     return this
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = once(this.#server, 'close')
-    this.#server.close()
+    const closed = once(this.server, 'close')
+    this.server.close()
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }
@@ -110,6 +110,11 @@ export class HttpServer extends TestServer {
     super(tls ? createHttpsServer(tls, listener) : createHttpServer(listener))
     this.requests = requests
     this.#scheme = tls ? 'https' : 'http'
+  }
+
+  /** Is given the secrets of each TLS handshake, line by line. */
+  onKeyLog(listener: (line: Buffer) => void): void {
+    this.server.on('keylog', listener)
   }
 
   /** `http://127.0.0.1:PORT`, or https. */
