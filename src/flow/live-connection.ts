@@ -253,7 +253,8 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     const raw = await this.#dial(destination)
     if (!this.wantsTls(destination)) return this.#others.add({ raw, tls: undefined })
     const name = this.#serverNameFor(destination)
-    const secured = await secureDialled(raw, destination, name, alpnProtocols, this.context.options)
+    const { options, onKeyLog } = this.context
+    const secured = await secureDialled(raw, destination, name, alpnProtocols, options, onKeyLog)
     try {
       this.#demandTrust(destination, secured.authorizationError)
     } catch (error) {

@@ -31,7 +31,7 @@ export class TestServer implements AsyncDisposable {
 
   /** Calls back for each request that wants another protocol. */
   onUpgrade(listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void {
-    this.#server.on('upgrade', listener)
+    this.server.on('upgrade', listener)
   }
 
   get port(): number {

@@ -90,6 +90,7 @@ describe('the facts of both handshakes', () => {
     await using origin = await tlsWireServer(await identityFor('pay.test'))
     await using mitm = await startFor(origin)
     const client = await secure(mitm)
+    await recordOf(mitm)
     client.socket.destroy()
     await expect.poll(() => mitm.connections[0]?.endedAt).toBeDefined()
     expect(mitm.connections[0]?.serverTls?.chain).toHaveLength(1)
