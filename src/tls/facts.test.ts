@@ -92,6 +92,8 @@ describe('the facts of both handshakes', () => {
     const client = await secure(mitm)
     await recordOf(mitm)
     client.socket.destroy()
+    const server = await origin.next()
+    server.end()
     await expect.poll(() => mitm.connections[0]?.endedAt).toBeDefined()
     expect(mitm.connections[0]?.serverTls?.chain).toHaveLength(1)
     expect(mitm.connections[0]?.clientTls?.certificate?.subject).toBe('CN=pay.test')
