@@ -1,6 +1,9 @@
 /** What goes wrong on purpose: the words for faults. What makes them is in `faults/`; what does them, flow and protocols. */
 import type { ErrorCode, Side } from './errors.ts'
 import type { Answer, Rewrite, RewrittenResponse } from './middleware.ts'
+import type { WebSocketPart } from './web-socket-fault.ts'
+
+export type { FaultyFrame, MessageChange, MessageOnItsWay, WebSocketAction, WebSocketPart } from './web-socket-fault.ts'
 
 /**
  * A failure that can be injected. Made by a function of `faults`, and handed to `rule.fault()`. It is a plain value: it
@@ -13,11 +16,13 @@ export interface Fault {
   readonly text: string
   /** What goes wrong, at one layer or at several. */
   readonly parts: readonly FaultPart[]
+  /** Whether it is for WebSockets alone: their handshakes, and what follows. @defaultValue `false` */
+  readonly isForWebSockets?: boolean
 }
 
 /**
- * What goes wrong at one layer. Those of other protocols (an HTTP/2 frame, a WebSocket message) are further members, each
- * with a `stage` of its own; whoever does faults takes the stages that it knows and leaves the others alone.
+ * What goes wrong at one layer, each with a `stage` of its own; whoever does faults takes the stages that it knows and
+ * leaves the others alone.
  */
 export type FaultPart =
   | DialPart
@@ -30,6 +35,7 @@ export type FaultPart =
   | StreamPart
   | HeadPart
   | Http2Part
+  | WebSocketPart
 
 /** The server cannot be reached. It is not contacted; the client is told in the words of its protocol, as ever. */
 export interface DialPart {

@@ -1,6 +1,7 @@
 /** The request and the response of an exchange: the same words for every version of HTTP. */
 import { MitmError } from './errors.ts'
 import { decodeContent, parseJson } from './internal/content.ts'
+import { Deferred } from './internal/deferred.ts'
 import type { ReceivedEvent } from './internal/event-stream.ts'
 import { EventsSoFar } from './internal/events-so-far.ts'
 import { keepBehind, keepOctets, place } from './internal/slab.ts'
@@ -34,25 +35,13 @@ export interface HeadParser<Head> {
   parse(octets: Buffer): Head
 }
 
-/** A promise that is settled from outside. */
-class Deferred {
-  readonly promise: Promise<boolean>
-  resolve: (isComplete: boolean) => void = () => undefined
-
-  constructor() {
-    this.promise = new Promise((resolve) => {
-      this.resolve = resolve
-    })
-  }
-}
-
 /** What most messages never need. */
 interface Rare {
   trailers?: readonly Field[]
   decoded?: Buffer
   headers?: Readonly<Record<string, string>>
-  whenComplete?: Deferred
-  whenOver?: Deferred
+  whenComplete?: Deferred<boolean>
+  whenOver?: Deferred<boolean>
   isReleased?: boolean
 }
 

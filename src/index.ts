@@ -111,7 +111,7 @@ export type { MessageVerdict, MitmWebSocket, WebSocketData, WebSocketHandler, We
 export { WebSocketMessage } from './web-socket-message.ts'
 export type { MessageDirection, MessageOutcome } from './web-socket-message.ts'
 export { WebSocketRecord } from './web-socket-record.ts'
-export type { FrameProblem, InvalidFrame, WebSocketControl } from './web-socket-record.ts'
+export type { FrameProblem, InvalidFrame, SocketEnder, WebSocketControl } from './web-socket-record.ts'
 export { startMitm, TestMitm } from './test-mitm.ts'
 export type { TestMitmOptions } from './test-mitm.ts'
 export type { IdleOptions, WaitOptions } from './waits.ts'

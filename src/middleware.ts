@@ -5,7 +5,7 @@ import type { Exchange, Field } from './exchange.ts'
 import type { FaultFeed, HeadPart } from './fault.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
 import type { Destination } from './protocol.ts'
-import type { WebSocketHandler } from './web-socket.ts'
+import type { WebSocketHandler, WebSocketMock } from './web-socket.ts'
 import type { WebSocketMessage } from './web-socket-message.ts'
 
 /**
@@ -251,6 +251,11 @@ export type Answer =
   | {
       /** Cuts the connection to the client without a response. */
       readonly kind: 'block'
+    }
+  | {
+      /** Opens the WebSocket that is asked for; anything else is answered with 426. */
+      readonly kind: 'webSocket'
+      readonly mock: WebSocketMock
     }
   | {
       /** Sends octets that need not be HTTP, once the request has come whole. */

@@ -42,11 +42,12 @@ export class WebSocketMessage implements Deflated {
   wireBytes = 0
   /** Whether it has come whole. It has not when the connection ended in the midst of it. */
   isComplete = false
-  /** What came, where a rule or a fault changed it. */
+  /** As it came, where a rule or a fault changed it. */
   original: WebSocketMessage | undefined
 
   #limit: number
   readonly #inflation: Inflation | undefined
+  #isCompressed: boolean
   // The only piece, if there is one: most messages come in one.
   #slab: Buffer = NO_OCTETS
   #at = 0
@@ -69,16 +70,19 @@ export class WebSocketMessage implements Deflated {
     this.kind = kind
     this.#limit = limit
     this.#inflation = inflation
+    this.#isCompressed = inflation !== undefined
   }
 
-  /** Makes a message that did not come by a wire. */
-  static of(from: Side, data: string | Uint8Array): WebSocketMessage {
-    const isText = typeof data === 'string'
-    const octets = isText ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-    const message = new WebSocketMessage(from, isText ? 'text' : 'binary', octets.length)
-    message.wireBytes = octets.length
-    message.#decoded = octets
-    message.#keptBytes = octets.length
+  /**
+   * Makes a message whose content is known.
+   *
+   * @param wireBytes - Octets of its payload on the wire, where it came compressed.
+   */
+  static of(from: Side, kind: 'text' | 'binary', octets: Buffer, wireBytes?: number): WebSocketMessage {
+    const message = new WebSocketMessage(from, kind, octets.length)
+    message.#isCompressed = wireBytes !== undefined
+    message.#hold(octets)
+    message.wireBytes = wireBytes ?? octets.length
     message.finish()
     return message
   }
@@ -90,19 +94,18 @@ export class WebSocketMessage implements Deflated {
 
   /** Whether it was compressed (permessage-deflate, RFC 7692). */
   get isCompressed(): boolean {
-    return this.#inflation !== undefined
+    return this.#isCompressed
   }
 
   /** Octets of its payload, decompressed. Of a compressed one that cannot be decompressed, those on the wire. */
   get size(): number {
-    if (!this.#inflation) return this.wireBytes
-    this.#decode()
+    if (this.#inflation) this.#decode()
     return this.#decodedSize ?? this.wireBytes
   }
 
   /** Whether fewer octets were kept than passed. */
   get isTruncated(): boolean {
-    if (!this.#inflation) return this.#keptBytes < this.wireBytes
+    if (!this.#inflation && this.#decodedSize === undefined) return this.#keptBytes < this.wireBytes
     const kept = this.#decode().length
     return this.#problem ? this.#problem.code === 'MITM_BODY_TRUNCATED' : kept < (this.#decodedSize ?? kept)
   }
@@ -180,6 +183,25 @@ export class WebSocketMessage implements Deflated {
     if (this.wireBytes > this.#limit) this.#inflation.inflate(this)
   }
 
+  /** For protocols: it goes on with other content. What came is in `original`. */
+  changeTo(kind: 'text' | 'binary', octets: Buffer): void {
+    if (!this.original) {
+      const wireBytes = this.#isCompressed ? this.wireBytes : undefined
+      this.original = WebSocketMessage.of(this.from, this.kind, this.#decode(), wireBytes)
+      this.original.at = this.at
+    }
+    this.outcome = 'changed'
+    this.kind = kind
+    this.#hold(octets)
+  }
+
+  /** For protocols: from now on only so much of it is kept. */
+  keepOnly(limit: number): void {
+    this.#limit = limit
+    if (this.#decoded && this.#decoded.length > limit) this.#decoded = Buffer.from(this.#decoded.subarray(0, limit))
+    this.original?.keepOnly(limit)
+  }
+
   /** @internal */
   deflated(): Buffer | undefined {
     return this.#keptBytes < this.wireBytes ? undefined : this.#joined()
@@ -192,6 +214,11 @@ export class WebSocketMessage implements Deflated {
     const octets = result instanceof MitmError ? NO_OCTETS : result
     this.#decoded = octets.length > this.#limit ? Buffer.from(octets.subarray(0, this.#limit)) : octets
     this.#forget()
+  }
+
+  #hold(octets: Buffer): void {
+    this.#decoded = octets
+    this.#decodedSize = octets.length
   }
 
   #decode(): Buffer {

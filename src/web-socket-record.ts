@@ -44,6 +44,11 @@ export type FrameProblem =
   | 'length'
   /** A status code that must not be sent, or half of one (section 7.4). */
   | 'close-code'
+  /** What cannot be decompressed (RFC 7692 section 7.2.2). Found only where a rule or a fault changes messages. */
+  | 'compression'
+
+/** Who closes a WebSocket: an end, a rule or a fault, or the mitm, which was closed itself. */
+export type SocketEnder = Side | 'rule' | 'mitm'
 
 /** How many control frames, and invalid ones, are kept: of the others only the messages. */
 const MAX_KEPT = 1000
@@ -71,7 +76,7 @@ export class WebSocketRecord {
   /** The reason of the first close frame; empty for none. */
   closeReason = ''
   /** Who sent the first close frame, or ended the connection without one. */
-  closedBy: Side | 'rule' | undefined
+  closedBy: SocketEnder | undefined
   /** Whether both sides have sent a close frame. */
   wasClean = false
   #limit = 0
@@ -132,7 +137,7 @@ export class WebSocketRecord {
   }
 
   /** For protocols: the connection has ended. */
-  ended(by: Side | 'rule'): void {
+  ended(by: SocketEnder): void {
     if (this.closeCode !== undefined) return
     this.closeCode = 1006
     this.closedBy = by

@@ -55,6 +55,20 @@ export interface MitmWebSocket {
   whenClosed(): Promise<void>
 }
 
+/** What a mock has of its socket: it stands in for the server. */
+export interface MockedWebSocket extends MitmWebSocket {
+  /**
+   * Says what is done with the messages of the client. What it returns is sent to the client, if that is data. Messages that
+   * came before this was called are not lost: they wait until the mock's function has settled.
+   */
+  onMessage(listener: (message: WebSocketMessage) => MaybePromise<WebSocketData | null | undefined | void>): void
+  /**
+   * Says what is done when the client has sent a close frame, or its connection has ended without one (code 1006). A close
+   * frame is answered by itself.
+   */
+  onClose(listener: (code: number, reason: string) => void): void
+}
+
 /** What becomes of a message: nothing (undefined), so that it passes; null, so that it is dropped; or what is sent instead. */
 export type MessageVerdict =
   | undefined
@@ -63,20 +77,35 @@ export type MessageVerdict =
   | WebSocketMessage
   | readonly (WebSocketData | WebSocketMessage)[]
 
-/** What is done to a WebSocket; one of several, each given what the one before has made. */
+/**
+ * What is done to a WebSocket; one of several, each given what the one before has made. When one of its functions throws, that
+ * is reported as `blame` says, and both ends are closed with the code 1011.
+ */
 export interface WebSocketHandler {
-  /** The socket is open. What it throws goes to `failed`. */
+  /** The socket is open. */
   opened?(socket: MitmWebSocket): MaybePromise<void>
   /** Whose messages `message` is asked about. @defaultValue of both */
   readonly from?: Side | undefined
-  /**
-   * Says what becomes of a message. Those behind it wait until it is decided. What it throws goes to `failed`.
-   */
+  /** Says what becomes of a message. Those behind it wait until it is decided. */
   message?(message: WebSocketMessage, socket: MitmWebSocket): MaybePromise<MessageVerdict | void>
   /** The connection of the socket is over. */
   closed?(socket: MitmWebSocket): void
   /** Whether it has been taken back: then it is not asked any more. */
   readonly isRemoved?: boolean
   /** The error for what one of these threw. */
+  blame(what: string, cause: unknown): MitmError
+}
+
+/** Stands in for the server of a WebSocket. */
+export interface WebSocketMock {
+  /**
+   * The subprotocol that is chosen; undefined for none.
+   *
+   * @param offered - By the client.
+   */
+  subprotocol(offered: readonly string[]): string | undefined
+  /** The socket is open. Messages wait until a promise of it has settled. */
+  serve(socket: MockedWebSocket): MaybePromise<void>
+  /** The error for what one of its functions threw. */
   blame(what: string, cause: unknown): MitmError
 }

@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 
 import type { MitmError } from '../../errors.ts'
+import type { Exchange } from '../../exchange.ts'
 import type { RewrittenResponse } from '../../middleware.ts'
 
 /** The field in which an answer of the mitm itself carries the code of its error. */
@@ -38,5 +39,20 @@ export function statusFor(error: MitmError): number {
       return 431
     default:
       return 502
+  }
+}
+
+/** The response to a request that a WebSocket was to answer, and that cannot be one (RFC 9110 section 15.5.22). */
+export function upgradeRequired({ request }: Exchange, problem: string): RewrittenResponse {
+  return {
+    status: 426,
+    statusText: STATUS_CODES[426] ?? '',
+    fields: [
+      ['content-type', 'text/plain; charset=utf-8'],
+      ['upgrade', 'websocket'],
+      ['connection', 'Upgrade'],
+      ['sec-websocket-version', '13'],
+    ],
+    body: Buffer.from(`playwright-mitm: Cannot open the WebSocket ${request.url}: ${problem}\n`),
   }
 }

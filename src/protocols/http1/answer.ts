@@ -6,12 +6,14 @@ import { isPromise } from '../../internal/maybe-promise.ts'
 import type { Answer, RewrittenResponse } from '../../middleware.ts'
 import { changedResponse } from '../http/changed-response.ts'
 import type { ChangeTarget } from '../http/changed-response.ts'
+import { upgradeRequired } from '../http/error-response.ts'
 import { block, finishAnswer } from './finish.ts'
 import { completeResponse, CONTINUE } from './messages.ts'
 import { answerRaw } from './raw-answer.ts'
 import type { Session } from './session.ts'
 import { beginStreamed } from './streamed.ts'
 import type { Transfer } from './transfer.ts'
+import { openMock, problemWithHandshake } from './web-socket-session.ts'
 
 /** Answers an exchange in place of the server. */
 export async function answer(session: Session, transfer: Transfer, how: Answer): Promise<void> {
@@ -27,6 +29,14 @@ export async function answer(session: Session, transfer: Transfer, how: Answer):
   if (how.kind === 'raw') {
     await session.ledger.whenIdle()
     if (!transfer.isOver) await answerRaw(session, transfer, how)
+    return
+  }
+  if (how.kind === 'webSocket') {
+    await session.ledger.whenIdle()
+    if (transfer.isOver) return
+    const problem = problemWithHandshake(transfer)
+    if (problem === undefined) await openMock(session, transfer, how.mock)
+    else await writeAnswer(session, transfer, upgradeRequired(transfer.exchange, problem), 'mitm')
     return
   }
   const made = how.response(transfer.exchange)

@@ -1,6 +1,7 @@
 /** What faults act on in HTTP/1. */
 import type { FaultyExchange } from '../http/exchange-faults.ts'
 import { ExchangeFaults } from '../http/exchange-faults.ts'
+import type { WebSocketRelay } from '../websocket/relay.ts'
 import { answerError } from './answer-error.ts'
 import { finishCut } from './finish.ts'
 import type { Session } from './session.ts'
@@ -34,12 +35,19 @@ export function faultyTransfer(session: Session, transfer: Transfer): FaultyExch
  * Lets faults act on what is under way, and with which nothing goes wrong yet: the exchange whose response is due, or the
  * one that became another protocol. Those that still wait here were asked for theirs when they came.
  */
-export function adoptFaults(session: Session, upgraded: Transfer | undefined): void {
+export function adoptFaults(
+  session: Session,
+  upgraded: Transfer | undefined,
+  webSocket: WebSocketRelay | undefined,
+): void {
   const { flow } = session.connection
+  if (upgraded && webSocket) webSocket.addHandlers(flow.lateWebSocket(upgraded.exchange))
   for (const intercepted of session.ledger.intercepted) {
     // One that was cut may have ended the connection, and the others with it.
     const feed = intercepted.isOver ? undefined : flow.lateFaults(intercepted.exchange)
-    if (feed) intercepted.faults?.add(feed)
+    if (!feed) continue
+    intercepted.faults?.add(feed)
+    if (intercepted === upgraded) webSocket?.addFaults(feed)
   }
   const transfer = upgraded ?? session.ledger.oldest
   if (!transfer || transfer.isOver || transfer.faults) return
@@ -51,4 +59,5 @@ export function adoptFaults(session: Session, upgraded: Transfer | undefined): v
   transfer.faults = new ExchangeFaults(faultyTransfer(session, transfer), feed, true)
   transfer.faults.client.update()
   transfer.faults.server.update()
+  if (transfer === upgraded) webSocket?.addFaults(feed)
 }

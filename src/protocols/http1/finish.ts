@@ -1,4 +1,6 @@
 /** How exchanges end that are answered or cut here. */
+import type { Connection } from '../../connection.ts'
+import type { ExchangeEndReason } from '../../exchange.ts'
 import type { CutPart } from '../../fault.ts'
 import type { ExchangeFaults } from '../http/exchange-faults.ts'
 import type { Session } from './session.ts'
@@ -48,6 +50,13 @@ export function finishCut(session: Session, transfer: Transfer, faults: Exchange
     connection.reset('server')
   }
   session.fail()
+}
+
+/** Why what is under way ends with its connection. @param error - What the connection failed with */
+export function reasonOfEnd({ endReason = 'client-closed' }: Connection, error: unknown): ExchangeEndReason {
+  if (endReason === 'idle-timeout' || endReason === 'mitm-closed') return endReason
+  if (error !== undefined) return 'failed'
+  return endReason === 'handed-over' ? 'client-closed' : endReason
 }
 
 /**

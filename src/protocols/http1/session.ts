@@ -9,7 +9,6 @@
 import type { Connection, StreamEnd } from '../../connection.ts'
 import { isMitmError } from '../../errors.ts'
 import type { Side } from '../../errors.ts'
-import type { ExchangeEndReason } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
 import { isPromise, runStep } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
@@ -17,8 +16,10 @@ import { Pump } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
 import type { Destination } from '../../protocol.ts'
 import { SlowClosing } from '../http/slow-closing.ts'
+import type { WebSocketMock } from '../../web-socket.ts'
 import { answerError } from './answer-error.ts'
 import { adoptFaults } from './faulty-transfer.ts'
+import { reasonOfEnd } from './finish.ts'
 import type { Part } from './framer.ts'
 import { Ledger } from './ledger.ts'
 import type { Outbox } from '../http/outbox.ts'
@@ -26,7 +27,7 @@ import { Passage } from './passage.ts'
 import { RequestSide } from './request-side.ts'
 import { ResponseSide } from './response-side.ts'
 import { ServerLink } from './server-link.ts'
-import { webSocketOf } from './web-socket-session.ts'
+import { endedBy, settledBehind, webSocketOf } from './web-socket-session.ts'
 import type { Sink, Transfer } from './transfer.ts'
 import type { WebSocketRelay } from '../websocket/relay.ts'
 
@@ -99,11 +100,8 @@ export class Session {
       }
       signal.addEventListener('abort', onAbort)
       this.#idle = flow.watchIdle((error) => this.fail(error))
-      flow.listen({ drain: () => this.#drain(), faultsAdded: () => adoptFaults(this, this.#upgraded) })
-      if (signal.aborted) {
-        onAbort()
-        return
-      }
+      flow.listen({ drain: () => this.#drain(), faultsAdded: () => adoptFaults(this, this.#upgraded, this.#webSocket) })
+      if (signal.aborted) return onAbort()
       this.#clientPump.hold()
       this.#clientPump.start()
       this.#later(
@@ -119,17 +117,18 @@ export class Session {
     this.#closesClient ||= transfer.closesClient
     const { status } = transfer
     if (status === 101 || (transfer.facts.method === 'CONNECT' && status >= 200 && status < 300)) {
-      return this.#upgrade(transfer)
+      return this.upgrade(transfer)
     }
     if (transfer.isRequestOver) this.ledger.end(transfer, 'complete')
     return undefined
   }
 
-  /** What follows is another protocol. */
-  #upgrade(transfer: Transfer): MaybePromise<void> {
+  /** What follows is another protocol. @param mock - Stands in for the server, of a WebSocket */
+  upgrade(transfer: Transfer, mock?: WebSocketMock): MaybePromise<void> {
     this.#upgraded = transfer
-    this.#webSocket = webSocketOf(this, transfer)
+    this.#webSocket = webSocketOf(this, transfer, mock)
     this.isOpaque = true
+    this.#webSocket?.start()
     return this.#requests.makeOpaque('upgrade')
   }
 
@@ -249,7 +248,7 @@ export class Session {
       for (const slice of octets) wait = this.#webSocket ? this.#webSocket.data('client', slice) : sink.add(slice)
       return wait
     }
-    if (this.#server.destination || !destination) return send()
+    if (this.#server.destination || !destination || this.#webSocket) return send()
     return this.#openServer(destination).then(send)
   }
 
@@ -308,10 +307,17 @@ export class Session {
       this.fail()
       return undefined
     }
-    if (this.ledger.isStalled) return this.#passClientEnd()
+    if (this.#isStalled) return this.#passClientEnd()
     const passed = this.#requests.end()
-    const sent = isPromise(passed) ? passed.then(() => this.toServer.whenSent()) : this.toServer.whenSent()
+    const settled = (): Promise<void> | undefined =>
+      settledBehind(this.#webSocket, 'client', () => this.toServer.whenSent())
+    const sent = isPromise(passed) ? passed.then(settled) : settled()
     return isPromise(sent) ? sent.then(() => this.#passClientEnd()) : this.#passClientEnd()
+  }
+
+  /** Whether something holds what is under way, which will not come to an end by itself. */
+  get #isStalled(): boolean {
+    return this.ledger.isStalled || this.#webSocket?.isStalled === true
   }
 
   /** Ends the connection when nothing is under way on it. */
@@ -326,7 +332,7 @@ export class Session {
   #passClientEnd(): void {
     if (this.isOver) return
     // What a fault holds will not come to an end by itself.
-    if (this.#clientEnd?.kind === 'end' && this.ledger.isStalled) {
+    if (this.#clientEnd?.kind === 'end' && this.#isStalled) {
       this.connection.end('client-closed')
       this.fail()
       return
@@ -346,7 +352,8 @@ export class Session {
   #onServerEnd(end: StreamEnd): MaybePromise<void> {
     this.#server.hasEnded = true
     const passed = end.kind === 'end' ? this.#responses.end() : undefined
-    const settled = (): MaybePromise<void> => this.passage.responseSettled(this.ledger.oldest)
+    const settled = (): MaybePromise<void> =>
+      settledBehind(this.#webSocket, 'server', () => this.passage.responseSettled(this.ledger.oldest))
     const sent = isPromise(passed) ? passed.then(settled) : settled()
     if (!isPromise(sent) && !this.closing.isSlow('client')) return this.#serverOver(end)
     return Promise.resolve(sent)
@@ -377,18 +384,12 @@ export class Session {
     this.#idle?.stop()
     this.#clientPump.stop()
     this.#server.pump?.stop()
-    this.#webSocket?.ended(this.connection.endReason?.startsWith('client') ? 'client' : 'server')
+    const reason = reasonOfEnd(this.connection, error)
+    this.#webSocket?.ended(endedBy(reason))
     this.passage.close()
     this.closing.stop()
-    this.ledger.endAll(this.#reasonOfEnd(error), isMitmError(error) ? error : undefined, this.#upgraded)
+    this.ledger.endAll(reason, isMitmError(error) ? error : undefined, this.#upgraded)
     this.#settle?.(error)
-  }
-
-  #reasonOfEnd(error: unknown): ExchangeEndReason {
-    const { endReason = 'client-closed' } = this.connection
-    if (endReason === 'idle-timeout' || endReason === 'mitm-closed') return endReason
-    if (error !== undefined) return 'failed'
-    return endReason === 'handed-over' ? 'client-closed' : endReason
   }
 
   /** Runs a step, and what comes after it; what they fail with ends the connection. */

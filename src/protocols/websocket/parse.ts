@@ -83,12 +83,17 @@ export class FrameParser {
 
   /** Whether no message is under way, as far as has been read: another may come in between. */
   get isBetweenMessages(): boolean {
-    return this.isBetweenFrames && !this.#isInMessage
+    return this.#head === undefined && !this.#isInMessage
   }
 
-  /** Whether all frames that have been read are whole, and nothing is left. */
+  /** Whether the frame that was read last is whole. */
   get isBetweenFrames(): boolean {
-    return this.#head === undefined && this.#octets.length === 0
+    return this.#head === undefined
+  }
+
+  /** What was pushed and not read. */
+  get unread(): Buffer {
+    return this.#octets
   }
 
   /** Takes octets. Those pushed before must have been read, as far as they could be. */
@@ -109,7 +114,7 @@ export class FrameParser {
     return this.#part(head, headLength)
   }
 
-  /** Gives back what is left of a frame's head that has not come whole. */
+  /** Gives back what was pushed and not read. */
   rest(): Buffer {
     const octets = this.#octets
     this.#octets = NO_OCTETS

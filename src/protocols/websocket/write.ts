@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 
 import type { Side } from '../../errors.ts'
+import type { FaultyFrame } from '../../fault.ts'
 import { maskInto } from '../../internal/mask.ts'
 import { OPCODE } from './parse.ts'
 
@@ -35,6 +36,19 @@ export function writeFrame({ opcode, payload, isFinal = true, reserved = 0, isMa
   octets.writeUInt32BE(mask, at - 4)
   maskInto(octets, at, payload, mask)
   return octets
+}
+
+/** A frame that need not be well-formed, as `from` sends it. */
+export function writeFaulty(from: Side, { hasWrongMask = false, statedLength, ...frame }: FaultyFrame): Buffer {
+  const isMasked = (from === 'client') !== hasWrongMask
+  if (statedLength === undefined) return writeFrame({ ...frame, isMasked })
+  const octets = writeFrame({ ...frame, payload: frame.payload.subarray(0, 0), isMasked })
+  const head = Buffer.alloc(10 + (isMasked ? 4 : 0))
+  head[0] = octets[0] ?? 0
+  head[1] = ((octets[1] ?? 0) & 0x80) | 127
+  head.writeBigUInt64BE(statedLength, 2)
+  // The mask is all zeros: it has to be there, and changes nothing.
+  return Buffer.concat([head, frame.payload])
 }
 
 /** A whole message in one frame, not compressed, as `from` sends it. */
