@@ -36,6 +36,10 @@ export const ERROR_CODES = {
   MITM_IDLE_TIMEOUT: 'Nothing passed in either direction for the time allowed',
   MITM_CLIENT_RESET: 'The client reset the connection',
   MITM_SERVER_RESET: 'The server reset the connection',
+  MITM_SERVER_CLOSED: 'The server closed the connection before its response was whole',
+  MITM_MALFORMED_RESPONSE:
+    'The response of the server cannot be passed on in the version of HTTP that the client speaks',
+  MITM_HTTP2_FAILED: 'An endpoint broke the rules of HTTP/2, so its connection was closed',
   MITM_MIDDLEWARE_FAILED: 'A middleware threw, or returned something other than octets',
   MITM_PROTOCOL_FAILED: 'A protocol threw something that was not a MitmError',
   MITM_RULE_FAILED: 'A function given to a rule threw or returned the wrong type',

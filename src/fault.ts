@@ -112,6 +112,8 @@ export interface CutPart {
   readonly end: 'close' | 'reset' | 'stall' | 'halfClose'
   /** Milliseconds from there to the end, in which nothing passes. */
   readonly afterMs: number
+  /** How an exchange by HTTP/2 ends in place of `end`, if not with its connection. */
+  readonly http2?: Http2Cut | undefined
 }
 
 /** Octets at a moment, on the clock of `performance.now()`. */
@@ -187,31 +189,29 @@ export interface HeadPart {
   readonly closes: boolean
 }
 
-/** A frame of HTTP/2 that is the fault, or the want of one (RFC 9113 section 6). No effect on exchanges of HTTP/1. */
+/** What goes wrong with the frames of HTTP/2 (RFC 9113 section 6). No effect on exchanges of HTTP/1. */
 export interface Http2Part {
   readonly stage: 'http2'
   readonly failure:
-    /** RST_STREAM towards a side: once so many octets of the response's body have passed; undefined: in place of the response. */
-    | { readonly kind: 'reset'; readonly side: Side; readonly code: number; readonly afterBytes: number | undefined }
-    /** GOAWAY to the client: `last` is the newest stream that counts as processed. The connection ends behind it, unless it stays. */
-    | {
-        readonly kind: 'goAway'
-        readonly code: number
-        /** This exchange's stream; the one before it, so that the client may send it again; or a number of its own. */
-        readonly last: 'this' | 'before' | number
-        /** Whether this exchange goes on, if `last` covers it, and the connection ends when it is over. */
-        readonly finishes: boolean
-      }
-    /** Frames of a type are not sent to the client, or to the server, from the head of the request on. */
-    | { readonly kind: 'withhold'; readonly side: Side; readonly frame: Http2WithheldFrame }
-    /** SETTINGS to the client, by their identifiers (RFC 9113 section 6.5.2). */
-    | { readonly kind: 'settings'; readonly settings: readonly (readonly [id: number, value: number])[] }
-    /** Frames in place of the response, which may be none; `STREAM` in them stands for the exchange's stream. */
-    | { readonly kind: 'frames'; frames(streamId: number): Buffer; readonly end: 'none' | 'close' }
+    /** GOAWAY to the client, which covers this exchange: it goes on, and the connection ends behind all that is under way. */
+    | { readonly kind: 'goAway'; readonly code: number }
+    /** Frames that the client waits for are not sent, as long as the exchange is under way. */
+    | { readonly kind: 'withhold'; readonly frame: 'WINDOW_UPDATE' | 'PING' }
+    /** SETTINGS to the client, by the names of `node:http2`. */
+    | { readonly kind: 'settings'; readonly settings: Readonly<Record<string, number>> }
+    /** Octets in place of the response, at the frame boundary. @param streamId - Of the exchange. */
+    | { readonly kind: 'frames'; octets(streamId: number): Buffer }
 }
 
-/** What {@link Http2Part} can hold back. `SETTINGS_ACK` and `PING_ACK` are the answers to these. */
-export type Http2WithheldFrame = 'DATA' | 'HEADERS' | 'WINDOW_UPDATE' | 'SETTINGS_ACK' | 'PING_ACK'
+/** How a cut ends an exchange by HTTP/2; one by HTTP/1 ends with its connection, as the cut says. */
+export type Http2Cut =
+  /** RST_STREAM, which leaves the other exchanges of the connection alone. */
+  | { readonly kind: 'reset'; readonly code: number }
+  /**
+   * GOAWAY, of which the exchange is beyond the last stream: `before` is the one before it, so that the client may send it
+   * again. The connection ends behind all else that is under way.
+   */
+  | { readonly kind: 'goAway'; readonly code: number; readonly last: 'before' | number }
 
 /** A fault that a rule injects. */
 export interface InjectedFault {

@@ -26,8 +26,8 @@ export type {
   FaultPart,
   FaultRecord,
   HeadPart,
+  Http2Cut,
   Http2Part,
-  Http2WithheldFrame,
   InjectedFault,
   Pace,
   PacePart,
@@ -70,6 +70,7 @@ export type { LeafIssuer, MitmOptions, ResolvedOptions, ServerFlaws, UpstreamOpt
 export { InvalidProtocol, Protocol } from './protocol.ts'
 export type { Destination } from './protocol.ts'
 export { Http1 } from './protocols/http1/http1.ts'
+export { Http2 } from './protocols/http2/http2.ts'
 export { Socks } from './protocols/socks/socks.ts'
 export { Tcp } from './protocols/tcp/tcp.ts'
 export { compileFilter } from './rules/filter.ts'

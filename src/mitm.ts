@@ -13,6 +13,7 @@ import { resolveOptions } from './options.ts'
 import type { MitmOptions, ResolvedOptions } from './options.ts'
 import type { Protocol } from './protocol.ts'
 import { Http1 } from './protocols/http1/http1.ts'
+import { Http2 } from './protocols/http2/http2.ts'
 import { Socks } from './protocols/socks/socks.ts'
 import { Tcp } from './protocols/tcp/tcp.ts'
 import { CertificateAuthority } from './tls/certificate-authority.ts'
@@ -74,7 +75,7 @@ export class Mitm implements AsyncDisposable {
     this.tlsSelection = new TlsSelection(this.options)
     this.#pipeline = new Pipeline((error) => this.report(error))
     for (const middleware of this.options.middlewares) this.#pipeline.add(middleware)
-    const builtin = this.options.builtinProtocols ? [new Http1(), new Socks(), new Tcp()] : []
+    const builtin = this.options.builtinProtocols ? [new Http2(), new Http1(), new Socks(), new Tcp()] : []
     this.#protocols = [...this.options.protocols, ...builtin]
     if (this.options.certificateAuthority) this.#authority = Promise.resolve(this.options.certificateAuthority)
   }

@@ -86,7 +86,7 @@ export function profileOf(acts: readonly Act[]): ActProfile {
     passthrough: parts.some(isForAnyHandshake),
     isForClosedTls: acts.some((act) => !needsOpenedTls(act)),
     relay: has('cut') || has('pace'),
-    http2: has('http2'),
+    http2: has('http2') || parts.some((part) => part.stage === 'cut' && part.http2 !== undefined),
     http1: has('head') || parts.some((part) => part.stage === 'answer' && part.answer.kind === 'raw'),
     cut: has('cut'),
     breaksConnections,

@@ -1,0 +1,93 @@
+/** The servers of a bridge, whichever version of HTTP they speak: what is sent to them, and what comes of it. */
+import type { Writable } from 'node:stream'
+
+import type { Field } from '../../exchange.ts'
+import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import type { Pump } from '../../internal/pump.ts'
+
+/** The head of a request on its way to a server, as HTTP/2 has it. */
+export interface BridgedRequestHead {
+  readonly method: string
+  readonly scheme: string
+  readonly authority: string
+  readonly path: string
+  /** Of an extended CONNECT (RFC 8441). */
+  readonly protocol?: string | undefined
+  readonly fields: readonly Field[]
+  /** The names of fields that may be in no table. */
+  readonly sensitive?: readonly string[] | undefined
+}
+
+/** The head of a response on its way to the client. */
+export interface BridgedResponseHead {
+  readonly status: number
+  readonly fields: readonly Field[]
+  readonly sensitive?: readonly string[] | undefined
+}
+
+/** Why no more comes of a response. */
+export type ServerFailure =
+  /** RST_STREAM, with its code. */
+  | { readonly kind: 'reset'; readonly code: number }
+  /** The connection ended, or broke. */
+  | { readonly kind: 'closed' | 'lost' }
+  /** What came is no response. */
+  | { readonly kind: 'malformed'; readonly reason: string }
+
+/** Is told what comes of a request. After `end` and `failed`, nothing. It throws nothing, nor do its promises reject. */
+export interface ResponseHandlers {
+  interim(head: BridgedResponseHead): void
+  /** @param isWhole - Whether nothing follows: `end` is not called then. */
+  head(head: BridgedResponseHead, isWhole: boolean): MaybePromise<void>
+  /** Until a promise that it returns has settled, nothing more is read. */
+  data(octets: Buffer): MaybePromise<void>
+  end(trailers: readonly Field[]): MaybePromise<void>
+  failed(failure: ServerFailure): void
+}
+
+/** A request that is on its way to a server. */
+export interface ServerRequest {
+  /** Takes the body. */
+  readonly writer: Writable
+  /** What reads the response: held while its client has enough. */
+  readonly pump: Pump
+  /** The stream that it has at the server, in HTTP/2. */
+  readonly streamId: number | undefined
+  /** Whether the connection had another request before, so that it may end at any time. */
+  readonly isKept: boolean
+  /** The request is whole. */
+  end(trailers: readonly Field[]): void
+  /** Nobody wants a response any more. @param code - What RST_STREAM is to say. */
+  abort(code: number): void
+}
+
+/** A server that requests can be sent to. */
+export interface BridgeServer {
+  /** The address that is really connected to. */
+  readonly address: string
+  /** Whether it takes another request now. */
+  readonly isFree: boolean
+  /**
+   * Sends the head of a request.
+   *
+   * @param hasBody - Whether `writer` will be written to, or trailers follow.
+   * @throws what the head cannot be sent for.
+   */
+  request(head: BridgedRequestHead, hasBody: boolean, handlers: ResponseHandlers): ServerRequest
+  /** Lets go of it: what is under way ends first. */
+  close(): void
+}
+
+/** What a server tells of its connection. */
+export interface ServerWatcher {
+  /** What octets that have been read become. */
+  hook(octets: Buffer): MaybePromise<Buffer>
+  /** Octets have passed, in either direction. */
+  touched(): void
+  /** A hook failed. */
+  failed(error: unknown): void
+  /** It wants no more requests (RFC 9113 section 6.8). Those of streams beyond `lastStreamId` it has not looked at. */
+  goAway(code: number, lastStreamId: number, debugData: Buffer): void
+  /** Its connection is over, after what was under way on it has been told so. @param isReset - Whether it broke. */
+  gone(isReset: boolean): void
+}

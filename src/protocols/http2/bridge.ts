@@ -1,0 +1,305 @@
+/**
+ * HTTP/2 taken apart and put together again: a session of `node:http2` with the client, others with servers, and between
+ * them one exchange after the other, which rules may change, answer and break. Here is what they share: the session with the
+ * client, and how all of it ends.
+ */
+import { constants, performServerHandshake } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, Settings } from 'node:http2'
+
+import type { Connection, StreamEnd } from '../../connection.ts'
+import { errorText, isMitmError, MitmError } from '../../errors.ts'
+import type { ExchangeEndReason } from '../../exchange.ts'
+import type { IdleTimer } from '../../internal/idle-timer.ts'
+import type { Destination } from '../../protocol.ts'
+import { SlowClosing } from '../http/slow-closing.ts'
+import { parseAuthority } from '../http1/head.ts'
+import { BridgeServers } from './bridge-servers.ts'
+import { BridgedExchange } from './bridged-exchange.ts'
+import type { FrameGate } from './frame-gate.ts'
+import { CONNECTION_WINDOW_BYTES } from './http2-server.ts'
+import { SessionStream } from './session-stream.ts'
+import { settingsOf } from './first-settings.ts'
+
+/** How long a server's SETTINGS are waited for, before the client gets some without them. */
+const SETTINGS_WAIT_MS = 2000
+
+/** What a client that says nothing of it may send before it is read. */
+const DEFAULT_WINDOW_BYTES = 2 ** 20
+const UNLIMITED = 2 ** 32 - 1
+
+/** Bridges one connection; see {@link Bridge.run}. */
+export class Bridge {
+  readonly connection: Connection
+  readonly bufferSize: number
+  readonly servers: BridgeServers = new BridgeServers(this)
+  readonly closing: SlowClosing = new SlowClosing()
+  /** Whether the client speaks in clear, so that it knew beforehand that HTTP/2 is understood. */
+  readonly isClear: boolean
+  /** What the client said first of itself. */
+  clientSettings: Settings = {}
+  session: ServerHttp2Session | undefined
+  isOver = false
+  readonly #open = new Set<BridgedExchange>()
+  #stream: SessionStream | undefined
+  #lastStreamId = 0
+  #isDraining = false
+  #idle: IdleTimer | undefined
+  #settle: ((error?: unknown) => void) | undefined
+
+  constructor(connection: Connection, bufferSize: number) {
+    this.connection = connection
+    this.bufferSize = bufferSize
+    this.isClear = connection.clientTls === undefined
+  }
+
+  /** What leaves for the client passes here. */
+  get gate(): FrameGate {
+    if (!this.#stream) throw new TypeError('The bridge has not begun')
+    return this.#stream.gate
+  }
+
+  /**
+   * Bridges until the client or its server is done.
+   *
+   * @param first - The first octets from the client, which have passed `clientData`.
+   * @throws {@link MitmError} `MITM_IDLE_TIMEOUT`, or what a middleware failed with.
+   */
+  run(first: Buffer): Promise<void> {
+    const { signal, flow } = this.connection
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => this.fail()
+      this.#settle = (error) => {
+        signal.removeEventListener('abort', onAbort)
+        if (error === undefined) resolve()
+        else reject(error instanceof Error ? error : new Error(errorText(error)))
+      }
+      signal.addEventListener('abort', onAbort)
+      this.#idle = flow.watchIdle((error) => this.fail(error))
+      flow.listen({
+        drain: () => this.goAway(constants.NGHTTP2_NO_ERROR),
+        faultsAdded: () => this.#adoptFaults(),
+      })
+      if (signal.aborted) onAbort()
+      else void this.#begin(first).catch((error: unknown) => this.fail(error))
+    })
+  }
+
+  async #begin(first: Buffer): Promise<void> {
+    const { destination, flow, isTunnelled, client } = this.connection
+    this.clientSettings = settingsOf(first) ?? {}
+    let settings: Settings | undefined
+    if (isTunnelled && destination && !flow.mayAnswer(destination)) {
+      // A failure is told to the client in answer to its requests, which try again.
+      settings = await this.servers.mirror(destination, SETTINGS_WAIT_MS).catch(() => undefined)
+    }
+    if (this.isOver || !client.reader || !client.writer) return
+    this.#stream = new SessionStream(
+      {
+        reader: client.reader,
+        writer: client.writer,
+        bufferSize: this.bufferSize,
+        hook: (octets) => this.connection.clientData(octets),
+        touched: () => this.touch(),
+        ended: (end) => this.#clientEnded(end),
+        failed: (error) => this.fail(error),
+      },
+      first,
+    )
+    const session = performServerHandshake(this.#stream, {
+      settings: this.#settingsFor(settings),
+      // Without a table of its own, frames of other making can be put between those of the session.
+      maxDeflateDynamicTableSize: 0,
+      maxHeaderListPairs: 8192,
+      maxSendHeaderBlockLength: 16 * 2 ** 20,
+      maxSessionMemory: 1024,
+      maxSettings: 1024,
+    })
+    this.session = session
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+    session.on('stream', (stream, headers, flags, raw?: string[]) => this.#onStream(stream, headers, flags, raw ?? []))
+    session.on('error', (error) => this.#sessionFailed(error))
+    session.on('goaway', (code, _, debugData) => {
+      this.servers.mirrored?.goAway(code, debugData ? Buffer.from(debugData) : Buffer.alloc(0))
+    })
+    session.once('close', () => this.#sessionClosed())
+  }
+
+  /** What the client is told of its server, as far as there is one; else what suits a mock. */
+  #settingsFor(server: Settings | undefined): Settings {
+    const { maxHeadBytes } = this.connection.flow.settings
+    const list = server?.maxHeaderListSize ?? maxHeadBytes
+    return {
+      headerTableSize: server?.headerTableSize ?? 4096,
+      initialWindowSize: server?.initialWindowSize ?? DEFAULT_WINDOW_BYTES,
+      maxFrameSize: server?.maxFrameSize ?? 16_384,
+      maxHeaderListSize: list >= UNLIMITED ? 16 * 2 ** 20 : list,
+      maxConcurrentStreams: server?.maxConcurrentStreams ?? UNLIMITED,
+      enableConnectProtocol: server?.enableConnectProtocol ?? false,
+    }
+  }
+
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
+    this.touch()
+    this.#lastStreamId = Math.max(this.#lastStreamId, stream.id ?? 0)
+    const destination = this.#destinationOf(headers)
+    if (this.isOver || !destination) {
+      stream.on('error', () => undefined)
+      stream.close(constants.NGHTTP2_REFUSED_STREAM)
+      return
+    }
+    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
+    const exchange = new BridgedExchange(this, { stream, headers, raw, destination, hasBody })
+    this.#open.add(exchange)
+    exchange.start()
+  }
+
+  /** A tunnel has one destination; without one, each request says where it is for. */
+  #destinationOf(headers: IncomingHttpHeaders): Destination | undefined {
+    const { destination, isTunnelled } = this.connection
+    if (isTunnelled && destination) return destination
+    const tls = !this.isClear
+    const named = parseAuthority(headers[':authority'] ?? headers.host ?? '', tls ? 443 : 80)
+    return named ? { ...named, tls } : destination
+  }
+
+  /** An exchange is over. */
+  ended(exchange: BridgedExchange): void {
+    this.#open.delete(exchange)
+    if (this.#isDraining && this.#open.size === 0) setImmediate(() => this.#drained())
+  }
+
+  /** Octets have passed. */
+  touch(): void {
+    this.#idle?.touch()
+  }
+
+  /** Tells the client to send nothing more here; ends the connection when what is under way is over. */
+  goAway(code: number, debugData?: Buffer, lastStreamId: number = this.#lastStreamId): void {
+    if (this.isOver) return
+    const { session } = this
+    if (session && !session.destroyed) session.goaway(code, lastStreamId, debugData)
+    this.drainSoon()
+  }
+
+  /** Ends the connection when what is under way is over. */
+  drainSoon(): void {
+    this.#isDraining = true
+    // What was just written leaves first.
+    if (this.#open.size === 0) setImmediate(() => this.#drained())
+  }
+
+  #drained(): void {
+    if (this.isOver || this.#open.size > 0) return
+    this.connection.end('mitm-closed')
+    void this.closing.wait('client').then(() => this.fail())
+  }
+
+  #adoptFaults(): void {
+    const { flow } = this.connection
+    for (const of of this.#open) {
+      // One that was cut may have ended the connection, and the others with it.
+      const isAsked = of.request.mode !== 'hold' || of.faults !== undefined
+      const feed = isAsked && !of.isOver ? flow.lateFaults(of.exchange) : undefined
+      if (!feed) continue
+      of.tunnel?.webSocket?.addFaults(feed)
+      const isFirst = of.faults === undefined
+      const faults = of.addFaults(feed, true)
+      if (!isFirst) continue
+      faults.client.update()
+      faults.server.update()
+    }
+  }
+
+  /** Browsers send requests again by themselves whose connection, kept from an earlier one, breaks before an octet came. */
+  noteResent(): void {
+    for (const { exchange, faults } of this.#open) {
+      const isKept = this.connection.exchangeCount > this.#open.size
+      if (!isKept || exchange.source !== 'page' || exchange.response || exchange.interim.length > 0) continue
+      exchange.isResent = true
+      faults?.notCounted()
+    }
+  }
+
+  /** Ends the connection as a fault says, whatever is under way on it. */
+  breakDown(how: 'close' | 'reset'): void {
+    if (this.isOver) return
+    this.connection.end('fault')
+    if (how === 'reset') {
+      this.connection.reset('client')
+      this.connection.reset('server')
+    }
+    this.fail()
+  }
+
+  // Ends.
+
+  /** The server of the connection wants no more requests: neither does the mitm, then. */
+  serverGoesAway(code: number, lastStreamId: number, debugData: Buffer): void {
+    let last = 0
+    for (const { exchange, request, stream } of this.#open) {
+      if (exchange.http2) exchange.http2.goAwayCode = code
+      if ((request.server?.streamId ?? 0) <= lastStreamId) last = Math.max(last, stream.id ?? 0)
+    }
+    // Without a stream that it has not looked at, all that came so far was.
+    const isAll = [...this.#open].every(({ request }) => (request.server?.streamId ?? Infinity) <= lastStreamId)
+    this.goAway(code, debugData, isAll ? this.#lastStreamId : last)
+  }
+
+  /** The server of the connection is gone; the exchanges that it had have been told so. */
+  serverGone(isReset: boolean): void {
+    if (this.isOver) return
+    const { flow } = this.connection
+    const end: StreamEnd = isReset ? { kind: 'error', error: new Error('reset') } : { kind: 'end' }
+    const pass = (): void => {
+      if (this.isOver) return
+      this.connection.end(isReset ? 'server-reset' : 'server-closed')
+      flow.passEnd('server', end)
+      this.fail()
+    }
+    void this.closing.wait('client').then(pass)
+  }
+
+  #clientEnded(end: StreamEnd): void {
+    if (this.isOver) return
+    this.connection.flow.passEnd('client', end)
+    this.connection.end(end.kind === 'error' ? 'client-reset' : 'client-closed')
+    this.fail()
+  }
+
+  #sessionFailed(error: Error): void {
+    if (this.isOver) return
+    const text = `The client ${this.connection.client} broke the rules of HTTP/2: ${errorText(error)}`
+    this.connection.report(new MitmError('MITM_HTTP2_FAILED', text, { side: 'client', cause: error }))
+    this.connection.end('failed')
+  }
+
+  #sessionClosed(): void {
+    if (this.isOver) return
+    this.connection.end(this.#isDraining ? 'mitm-closed' : 'client-closed')
+    this.fail()
+  }
+
+  /** Ends the connection: with an error, or without one when it is done. */
+  fail(error?: unknown): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.#idle?.stop()
+    this.closing.stop()
+    const reason = this.#reasonOfEnd(error)
+    for (const exchange of this.#open) {
+      if (isMitmError(error)) exchange.exchange.error ??= error
+      exchange.end(exchange.tunnel && reason !== 'fault' ? 'upgraded' : reason)
+    }
+    this.#stream?.cut()
+    if (this.session && !this.session.destroyed) this.session.destroy()
+    this.servers.cut()
+    this.#settle?.(error)
+  }
+
+  #reasonOfEnd(error: unknown): ExchangeEndReason {
+    const { endReason = 'client-closed' } = this.connection
+    if (endReason === 'idle-timeout' || endReason === 'mitm-closed') return endReason
+    if (error !== undefined) return 'failed'
+    return endReason === 'handed-over' ? 'client-closed' : endReason
+  }
+}

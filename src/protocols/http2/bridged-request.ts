@@ -1,0 +1,272 @@
+/** The request of an exchange of a bridge, on its way from the client to a server. */
+import type { IncomingHttpHeaders } from 'node:http2'
+
+import { errorText, isMitmError } from '../../errors.ts'
+import type { Field } from '../../exchange.ts'
+import { isPromise } from '../../internal/maybe-promise.ts'
+import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import { Pump, writeThrough } from '../../internal/pump.ts'
+import type { Destination } from '../../protocol.ts'
+import type { BodyPipe } from '../http/body-pipe.ts'
+import { codedFailure } from '../http/messages.ts'
+import { answerError } from './bridge-answer.ts'
+import { fieldsOf } from './bridge-fields.ts'
+import type { BridgedRequestHead, ResponseHandlers, ServerFailure, ServerRequest } from './bridge-server.ts'
+import type { BridgedExchange } from './bridged-exchange.ts'
+import { InOrder } from './in-order.ts'
+
+/**
+ * What happens to the octets of a body: forwarded as they come; held until it is decided; dropped, because something else is
+ * sent instead; or piped through what changes them.
+ */
+export type Mode = 'forward' | 'hold' | 'drop' | 'pipe'
+
+/** What is sent to a server. */
+interface Sending {
+  readonly head: BridgedRequestHead
+  readonly destination: Destination
+  readonly hasBody: boolean
+}
+
+/** The way of a request. */
+export class BridgedRequest {
+  mode: Mode = 'hold'
+  /** What changes the body while it streams. */
+  pipe: BodyPipe | undefined
+  /** Whether the client was told to send the body (`100 Continue`) in the server's place. */
+  hasContinued = false
+  /** Whether it has come whole. */
+  isOver = false
+  /** Octets of the body that wait for a decision. */
+  heldBytes = 0
+  /** The request to the server, once it has been sent. */
+  #server: ServerRequest | undefined
+  readonly #of: BridgedExchange
+  readonly #pump: Pump | undefined
+  readonly #out: InOrder
+  #held: Buffer[] = []
+  #trailers: readonly Field[] = []
+  #hasTriedAgain = false
+
+  constructor(of: BridgedExchange) {
+    this.#of = of
+    const { stream, bridge, hasBody } = of
+    this.#out = new InOrder((octets) => this.#write(octets))
+    if (!hasBody) return
+    stream.once('trailers', (_: IncomingHttpHeaders, __: number, raw?: string[]) => {
+      this.#trailers = fieldsOf(raw ?? [])
+    })
+    this.#pump = new Pump(
+      stream,
+      {
+        data: (octets) => this.#guarded(() => this.#onBody(octets)),
+        end: (end) => {
+          if (end.kind === 'end') void this.#guarded(() => this.#onEnd())
+        },
+        lost: () => undefined,
+        failed: (error) => bridge.fail(error),
+      },
+      bridge.bufferSize,
+    )
+  }
+
+  /** The request to the server, once it has been sent. */
+  get server(): ServerRequest | undefined {
+    return this.#server
+  }
+
+  /** What reads the client's stream: held while the server has enough. */
+  get pump(): Pump | undefined {
+    return this.#pump
+  }
+
+  /** Begins to read. */
+  start(): void {
+    if (this.#pump) this.#pump.start()
+    else {
+      this.#over([])
+      this.#of.stream.resume()
+    }
+  }
+
+  /**
+   * Sends it on, with what is held of its body.
+   *
+   * @param head - Another one, if a rule changed it.
+   * @param destination - Elsewhere than the client said, if a rule says so.
+   * @param body - The whole body in place of the client's, if a rule made one.
+   */
+  forward(
+    head: BridgedRequestHead = this.#of.head,
+    destination: Destination = this.#of.destination,
+    body?: Buffer,
+  ): MaybePromise<void> {
+    const hasBody = body ? body.length > 0 : this.#of.hasBody
+    const sending = { head, destination, hasBody }
+    return this.#of.bridge.servers.ready(destination) ? this.#send(sending, body) : this.#connect(sending, body)
+  }
+
+  async #connect(sending: Sending, body?: Buffer): Promise<void> {
+    try {
+      await this.#of.bridge.servers.connect(sending.destination)
+      if (!this.#of.isOver) await this.#send(sending, body)
+    } catch (error) {
+      if (!isMitmError(error)) throw error
+      await answerError(this.#of, error)
+    }
+  }
+
+  /** Sends the head, behind the faults of the way, and the body behind it. */
+  #send(sending: Sending, body: Buffer | undefined): MaybePromise<void> {
+    const { faulty } = this.#of
+    if (faulty) faulty.beginRequest(sending.head, () => this.#request(sending))
+    else this.#request(sending)
+    if (this.#of.isOver || this.mode === 'pipe') return undefined
+    if (body) {
+      this.mode = 'drop'
+      this.takeHeld()
+      const sent = body.length > 0 ? this.send(body) : undefined
+      this.end([])
+      return sent
+    }
+    this.mode = 'forward'
+    let wait: MaybePromise<void> = undefined
+    for (const octets of this.takeHeld()) wait = this.send(octets)
+    if (this.isOver) this.end(this.#trailers)
+    return wait
+  }
+
+  #request(sending: Sending): void {
+    const of = this.#of
+    if (of.isOver) return
+    // It may have gone, or been taken, while faults held the request.
+    const server = of.bridge.servers.ready(sending.destination)
+    if (!server) {
+      void this.#connect(sending)
+      return
+    }
+    of.exchange.serverAddress = server.address
+    try {
+      this.#server = server.request(sending.head, sending.hasBody, this.#handlers(sending))
+    } catch (error) {
+      of.response.onFailure({ kind: 'malformed', reason: errorText(error) })
+    }
+  }
+
+  #handlers(sending: Sending): ResponseHandlers {
+    const { response } = this.#of
+    return {
+      interim: (head) => response.interim(head),
+      head: (head, isWhole) => this.#guarded(() => response.onHead(head, isWhole)),
+      data: (octets) => this.#guarded(() => response.onBody(octets)),
+      end: (trailers) => this.#guarded(() => response.onEnd(trailers)),
+      failed: (failure) => {
+        if (this.#mayTryAgain(sending, failure)) {
+          this.#hasTriedAgain = true
+          void this.#connect(sending)
+        } else response.onFailure(failure)
+      },
+    }
+  }
+
+  /** What a step fails with breaks the exchange off. */
+  #guarded(step: () => MaybePromise<void>): MaybePromise<void> {
+    const failed = (error: unknown): void => this.#of.breakOff(codedFailure(error))
+    try {
+      const wait = step()
+      return isPromise(wait) ? wait.catch(failed) : wait
+    } catch (error) {
+      failed(error)
+      return undefined
+    }
+  }
+
+  /** A connection that was kept may end at any time: clients of their own would ask again as well. */
+  #mayTryAgain({ hasBody }: Sending, { kind }: ServerFailure): boolean {
+    if (kind !== 'closed' && kind !== 'lost') return false
+    const { isOver, exchange } = this.#of
+    return this.#server?.isKept === true && !hasBody && !exchange.response && !this.#hasTriedAgain && !isOver
+  }
+
+  /** Sends octets of the body on; a promise when the sender has to wait. */
+  send(octets: Buffer): MaybePromise<void> {
+    return this.#out.pass(octets, this.#of.plan?.clientData, this.#of.bridge.connection)
+  }
+
+  #write(octets: Buffer): MaybePromise<void> {
+    const { faults, faulty } = this.#of
+    if (!faults) return writeThrough(this.#server?.writer, octets, this.#pump)
+    const wait = faults.server.add(octets)
+    faulty?.flush()
+    return wait
+  }
+
+  /** The body has gone: ends it, with its trailers. */
+  end(trailers: readonly Field[]): void {
+    const { faulty } = this.#of
+    const end = (): void => {
+      if (faulty) faulty.endRequest(() => this.#server?.end(trailers))
+      else this.#server?.end(trailers)
+    }
+    const before = this.#out.settled()
+    if (before) void before.then(end)
+    else end()
+  }
+
+  /** Nobody wants a response any more. */
+  abort(code: number): void {
+    this.#server?.abort(code)
+  }
+
+  /** Takes what is held of the body. */
+  takeHeld(): Buffer[] {
+    this.heldBytes = 0
+    return this.#held.splice(0)
+  }
+
+  /** The exchange is over. */
+  close(): void {
+    this.#pump?.stop()
+    this.pipe?.close()
+    // Nobody looks at what the client still sends.
+    if (!this.#of.stream.readableEnded) this.#of.stream.resume()
+  }
+
+  #onBody(octets: Buffer): MaybePromise<void> {
+    const { exchange, tunnel, bridge } = this.#of
+    exchange.request.addBody(octets)
+    if (tunnel) return tunnel.data('client', octets)
+    switch (this.mode) {
+      case 'forward':
+        return this.send(octets)
+      case 'pipe':
+        return this.pipe?.write([octets])
+      case 'hold':
+        this.#held.push(octets)
+        this.heldBytes += octets.length
+        // Too large to be looked at whole: whoever waits for that is told, and decides without.
+        if (this.heldBytes > bridge.connection.flow.settings.maxBodyBytes) exchange.request.release()
+        return undefined
+      case 'drop':
+        return undefined
+    }
+  }
+
+  async #onEnd(): Promise<void> {
+    const { tunnel } = this.#of
+    if (tunnel) await tunnel.ended('client')
+    else if (this.mode === 'pipe') await this.pipe?.end(this.#trailers)
+    else if (this.mode === 'forward') this.end(this.#trailers)
+    this.#over(this.#trailers)
+  }
+
+  #over(trailers: readonly Field[]): void {
+    const { exchange, bridge, isOver } = this.#of
+    if (this.isOver || isOver) return
+    this.isOver = true
+    exchange.timings.requestEndMs = exchange.elapsedMs()
+    exchange.request.finish(true, trailers)
+    bridge.connection.flow.notify('requestEnded', exchange)
+    this.#of.endIfOver()
+  }
+}

@@ -1,0 +1,194 @@
+/** The response of an exchange of a bridge, on its way from a server, or from a rule, to the client. */
+import { errorText } from '../../errors.ts'
+import { HttpResponse } from '../../exchange.ts'
+import type { Exchange, Field } from '../../exchange.ts'
+import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import { writeThrough } from '../../internal/pump.ts'
+import type { BodyPipe } from '../http/body-pipe.ts'
+import { outgoing } from './bridge-fields.ts'
+import { answerError } from './bridge-answer.ts'
+import { interveneInResponse } from './bridge-intervention.ts'
+import type { BridgedResponseHead, ServerFailure } from './bridge-server.ts'
+import type { BridgedExchange } from './bridged-exchange.ts'
+import type { Mode } from './bridged-request.ts'
+import { BridgedTunnel } from './bridged-tunnel.ts'
+import { InOrder } from './in-order.ts'
+import { failureOf } from './server-failure.ts'
+
+/** The way of a response. */
+export class BridgedResponse {
+  mode: Mode = 'forward'
+  /** What changes the body while it streams. */
+  pipe: BodyPipe | undefined
+  /** Whether all of it has been sent. */
+  isOver = false
+  readonly #of: BridgedExchange
+  readonly #out: InOrder
+  #trailers: readonly Field[] = []
+
+  constructor(of: BridgedExchange) {
+    this.#of = of
+    this.#out = new InOrder((octets) => this.#write(octets))
+    of.stream.once('wantTrailers', () => this.#sendTrailers())
+  }
+
+  /** Takes an interim response, and sends it on. */
+  interim({ status, fields }: BridgedResponseHead): void {
+    const { exchange, stream, request } = this.#of
+    const response = new HttpResponse({ status, statusText: '', httpVersion: 'HTTP/2', fields })
+    response.finish()
+    exchange.interim.push(response)
+    const isKnown = status === 100 && request.hasContinued
+    if (isKnown || exchange.response || stream.headersSent || stream.closed || stream.destroyed) return
+    stream.additionalHeaders(outgoing({ ':status': status }, fields))
+  }
+
+  /** Takes the head of the server's response. @param isWhole - Whether nothing follows. */
+  onHead(head: BridgedResponseHead, isWhole: boolean): MaybePromise<void> {
+    const of = this.#of
+    if (of.isOver) return undefined
+    const { plan, exchange } = of
+    const { status, fields, sensitive } = head
+    const response = new HttpResponse({ status, statusText: '', httpVersion: 'HTTP/2', fields })
+    of.tunnel = BridgedTunnel.of(of, response)
+    if (!of.tunnel && (plan?.rewriteResponse?.length || plan?.responseStreams?.length || plan?.responseHead?.length)) {
+      exchange.serverResponse = response
+      const done = interveneInResponse(of, 'head', sensitive)
+      return isWhole ? done.then(() => this.onEnd([])) : done
+    }
+    this.respond(response, 'server', { sensitive, isWhole })
+    of.tunnel?.open()
+    return isWhole ? this.onEnd([]) : undefined
+  }
+
+  /** Takes octets of the server's response. */
+  onBody(octets: Buffer): MaybePromise<void> {
+    const of = this.#of
+    const { exchange, bridge, tunnel } = of
+    if (of.isOver) return undefined
+    exchange.serverResponse?.addBody(octets)
+    if (tunnel || this.mode === 'forward') exchange.response?.addBody(octets)
+    if (tunnel) return tunnel.data('server', octets)
+    switch (this.mode) {
+      case 'forward':
+        return this.send(octets)
+      case 'pipe':
+        return this.pipe?.write([octets])
+      case 'hold':
+        if ((exchange.serverResponse?.bodySize ?? 0) <= bridge.connection.flow.settings.maxBodyBytes) return undefined
+        exchange.serverResponse?.release()
+        return interveneInResponse(of, 'end')
+      case 'drop':
+        return undefined
+    }
+  }
+
+  /** Takes the end of the server's response. */
+  async onEnd(trailers: readonly Field[]): Promise<void> {
+    const of = this.#of
+    if (of.isOver) return
+    of.exchange.serverResponse?.finish(true, trailers)
+    if (of.tunnel) {
+      await of.tunnel.ended('server')
+      this.over(trailers)
+    } else if (this.mode === 'hold') await interveneInResponse(of, 'end')
+    else if (this.mode === 'pipe') await this.pipe?.end(trailers)
+    else if (this.mode === 'forward') await this.end(trailers)
+  }
+
+  /** No more comes of the server's response. */
+  onFailure(failure: ServerFailure): void {
+    const of = this.#of
+    if (of.isOver || this.mode === 'drop') return
+    const { stream, exchange, bridge, destination } = of
+    if (failure.kind === 'reset') {
+      if (exchange.http2) exchange.http2.resetCode = failure.code
+      of.end('server-reset')
+      if (!stream.closed) stream.close(failure.code)
+    } else if (failure.kind !== 'malformed' && bridge.servers.isMirrored(destination)) {
+      // The connection to the client ends in the same way, in a moment.
+      of.end(failure.kind === 'lost' ? 'server-reset' : 'server-closed')
+    } else void answerError(of, failureOf(failure, exchange, destination))
+  }
+
+  /** Sends a head on. `isWhole`: whether no body and no trailers follow; `sensitive`: the fields that may be in no table. */
+  respond(
+    response: HttpResponse,
+    answeredBy: Exchange['answeredBy'],
+    { isWhole, sensitive }: { readonly isWhole: boolean; readonly sensitive?: readonly string[] | undefined },
+  ): void {
+    const { exchange, faulty, bridge } = this.#of
+    exchange.response = response
+    exchange.answeredBy = answeredBy
+    exchange.timings.responseStartMs = exchange.elapsedMs()
+    bridge.connection.flow.notify('responseStarted', exchange)
+    if (faulty) faulty.beginResponse(response, () => this.#sendHead(response, false, sensitive))
+    else this.#sendHead(response, isWhole, sensitive)
+  }
+
+  #sendHead({ status, fields }: HttpResponse, endStream: boolean, sensitive: readonly string[] | undefined): void {
+    const { stream, exchange, destination } = this.#of
+    if (stream.destroyed || stream.closed || stream.headersSent) return
+    // Not in the types: whether a Date field is put in where there is none.
+    const options: { endStream: boolean; waitForTrailers: boolean; sendDate: boolean } = {
+      endStream,
+      waitForTrailers: !endStream,
+      sendDate: false,
+    }
+    try {
+      stream.respond(outgoing({ ':status': status }, fields, sensitive), options)
+    } catch (error) {
+      // What HTTP/2 has no way to say.
+      this.#of.breakOff(failureOf({ kind: 'malformed', reason: errorText(error) }, exchange, destination))
+    }
+  }
+
+  /** Sends octets of the body on; a promise when the sender has to wait. */
+  send(octets: Buffer): MaybePromise<void> {
+    return this.#out.pass(octets, this.#of.plan?.serverData, this.#of.bridge.connection)
+  }
+
+  #write(octets: Buffer): MaybePromise<void> {
+    const { faults, faulty, stream, request } = this.#of
+    if (!faults) return writeThrough(stream, octets, request.server?.pump)
+    const wait = faults.client.add(octets)
+    faulty?.flush()
+    return wait
+  }
+
+  /** The body has gone: ends it, with its trailers. */
+  async end(trailers: readonly Field[]): Promise<void> {
+    this.#trailers = trailers
+    this.#of.exchange.response?.finish(true, trailers)
+    const before = this.#out.settled()
+    if (before) await before
+    const { faulty } = this.#of
+    if (faulty) await faulty.endResponse(() => this.endStream())
+    else this.endStream()
+    this.over(trailers)
+  }
+
+  /** Ends the stream behind what was written. */
+  endStream(): void {
+    const { stream } = this.#of
+    if (!stream.writableEnded && !stream.destroyed) stream.end()
+  }
+
+  /** Nothing more is sent of it. */
+  over(trailers: readonly Field[]): void {
+    if (this.#of.isOver) return
+    this.isOver = true
+    this.#of.exchange.response?.finish(true, trailers)
+    this.#of.endIfOver()
+  }
+
+  /** The exchange is over. */
+  close(): void {
+    this.pipe?.close()
+  }
+
+  #sendTrailers(): void {
+    const { stream } = this.#of
+    if (!stream.destroyed && !stream.closed) stream.sendTrailers(outgoing({}, this.#trailers))
+  }
+}

@@ -1,0 +1,137 @@
+/** What faults act on in a bridge: the octets of one exchange's messages, with heads as HTTP/1 writes them. */
+import { constants } from 'node:http2'
+
+import type { MitmError, Side } from '../../errors.ts'
+import type { Exchange, HttpResponse } from '../../exchange.ts'
+import type { CutPart } from '../../fault.ts'
+import type { Destination } from '../../protocol.ts'
+import type { ExchangeFaults, FaultyExchange } from '../http/exchange-faults.ts'
+import { Outbox } from '../http/outbox.ts'
+import { writeRequestHead, writeResponseHead } from '../http1/write.ts'
+import { answerError } from './bridge-answer.ts'
+import type { BridgedRequestHead } from './bridge-server.ts'
+import type { BridgedExchange } from './bridged-exchange.ts'
+import { cutByFrames } from './http2-faults.ts'
+import { MessageWriter } from './message-writer.ts'
+
+/** The ways out of one exchange, with faults in them. */
+export class FaultyMessage implements FaultyExchange {
+  readonly toClient: Outbox = new Outbox()
+  readonly toServer: Outbox = new Outbox()
+  readonly #of: BridgedExchange
+  readonly #clientWriter: MessageWriter
+  readonly #serverWriter: MessageWriter
+  #onResponseEnd: () => void = () => undefined
+  #onRequestEnd: () => void = () => undefined
+
+  constructor(of: BridgedExchange) {
+    this.#of = of
+    this.#clientWriter = new MessageWriter(
+      () => of.stream,
+      () => this.#onResponseEnd(),
+    )
+    this.#serverWriter = new MessageWriter(
+      () => of.request.server?.writer,
+      () => this.#onRequestEnd(),
+    )
+  }
+
+  get exchange(): Exchange {
+    return this.#of.exchange
+  }
+
+  get destination(): Destination {
+    return this.#of.destination
+  }
+
+  get method(): string {
+    return this.#of.head.method
+  }
+
+  get heldBytes(): number {
+    return this.#of.request.heldBytes
+  }
+
+  get isOver(): boolean {
+    return this.#of.isOver
+  }
+
+  get passedBytes(): number | undefined {
+    return this.#of.exchange.response?.bodySize
+  }
+
+  /** Sends the head of the request: `send` does it, when all of it has passed. */
+  beginRequest({ method, path, fields }: BridgedRequestHead, send: () => void): void {
+    const octets = writeRequestHead({ method, target: path, fields })
+    this.#serverWriter.expectHead(octets.length, send)
+    const { faults } = this.#of
+    faults?.begin('server', octets)
+    void faults?.server.add(octets)
+    this.flush()
+  }
+
+  /** Calls `end` when all of the request has passed. */
+  endRequest(end: () => void): void {
+    this.#onRequestEnd = end
+    void this.#whenPassed('server').then(() => this.#serverWriter.end())
+  }
+
+  /** Sends the head of the response: `send` does it, when all of it has passed. */
+  beginResponse({ status, fields }: HttpResponse, send: () => void): void {
+    const octets = writeResponseHead({ status, statusText: '', fields })
+    this.#clientWriter.expectHead(octets.length, send)
+    const { faults } = this.#of
+    faults?.responded()
+    faults?.begin('client', octets)
+    void faults?.client.add(octets)
+    this.flush()
+  }
+
+  /** Calls `end` when all of the response has passed, and resolves then. */
+  async endResponse(end: () => void): Promise<void> {
+    await this.#whenPassed('client')
+    if (this.#of.isOver) return
+    await new Promise<void>((resolve) => {
+      this.#onResponseEnd = () => {
+        end()
+        resolve()
+      }
+      this.#clientWriter.end()
+    })
+  }
+
+  flush(): void {
+    this.toClient.flush(this.#clientWriter, this.#of.request.server?.pump)
+    this.toServer.flush(this.#serverWriter, this.#of.request.pump)
+  }
+
+  answerError(error: MitmError): Promise<void> {
+    return answerError(this.#of, error)
+  }
+
+  slowClose(side: Side, ms: number, acted: () => void): void {
+    this.#of.bridge.closing.slow(side, ms, acted)
+  }
+
+  finishCut(_: ExchangeFaults, { side, end, http2 }: CutPart): void {
+    const { bridge } = this.#of
+    if (http2) {
+      cutByFrames(this.#of, side, http2)
+      return
+    }
+    if (side === 'server' && end !== 'reset') {
+      this.#of.reset('fault', constants.NGHTTP2_CANCEL)
+      return
+    }
+    bridge.noteResent()
+    this.#of.end('fault')
+    bridge.breakDown(end === 'reset' ? 'reset' : 'close')
+  }
+
+  async #whenPassed(side: Side): Promise<void> {
+    this.flush()
+    await this.#of.faults?.[side].settled()
+    this.flush()
+    await (side === 'client' ? this.toClient : this.toServer).whenSent()
+  }
+}

@@ -1,0 +1,232 @@
+/** A server that speaks HTTP/1.1, as a bridge has it: one request at a time on one connection. */
+import { Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
+
+import type { Field } from '../../exchange.ts'
+import { isPromise } from '../../internal/maybe-promise.ts'
+import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import { Pump } from '../../internal/pump.ts'
+import { afterRoom } from '../../internal/writable.ts'
+import { lastChunk, writeChunk } from '../http1/chunked.ts'
+import { Framer } from '../http1/framer.ts'
+import type { Part } from '../http1/framer.ts'
+import { parseResponseHead } from '../http1/head.ts'
+import { withChunkedBody, writeRequestHead } from '../http1/write.ts'
+import { http1RequestFields, http2Fields } from './bridge-fields.ts'
+import type {
+  BridgedRequestHead,
+  BridgeServer,
+  ResponseHandlers,
+  ServerFailure,
+  ServerRequest,
+  ServerWatcher,
+} from './bridge-server.ts'
+
+/** How a connection to a server is used. */
+export interface Http1ServerOptions {
+  readonly reader: Readable
+  readonly writer: Writable
+  readonly address: string
+  readonly bufferSize: number
+  readonly maxHeadBytes: number
+  readonly watcher: Omit<ServerWatcher, 'goAway'>
+  /** Closes the connection. */
+  close(): void
+  /** Ends it with a reset. */
+  reset(): void
+}
+
+/** What is under way on the connection. */
+interface Current {
+  readonly method: string
+  readonly handlers: ResponseHandlers
+  readonly body: BodyWriter
+  hasHead: boolean
+  isAnswered: boolean
+}
+
+/** A connection to a server. */
+export class Http1Server implements BridgeServer {
+  readonly address: string
+  readonly #options: Http1ServerOptions
+  #requestCount = 0
+  readonly #pump: Pump
+  readonly #framer: Framer
+  #current: Current | undefined
+  #keepsAlive = true
+  #isGone = false
+
+  constructor(options: Http1ServerOptions) {
+    const { reader, bufferSize, maxHeadBytes, watcher } = options
+    this.#options = options
+    this.address = options.address
+    this.#framer = new Framer({ kind: 'response', maxHeadBytes, requestMethod: () => this.#current?.method })
+    this.#pump = new Pump(
+      reader,
+      {
+        data: (chunk) => {
+          watcher.touched()
+          const octets = watcher.hook(chunk)
+          return isPromise(octets) ? octets.then((hooked) => this.#take(hooked)) : this.#take(octets)
+        },
+        end: (end) => {
+          if (end.kind === 'end') this.#framer.end()
+          void Promise.resolve(end.kind === 'end' ? this.#read() : undefined).then(() =>
+            this.#gone(end.kind === 'error'),
+          )
+        },
+        lost: () => this.#gone(true),
+        failed: (error) => {
+          watcher.failed(error)
+          this.#gone(true)
+        },
+      },
+      bufferSize,
+    )
+    this.#pump.start()
+  }
+
+  get isFree(): boolean {
+    return !this.#isGone && this.#keepsAlive && this.#current === undefined
+  }
+
+  request(head: BridgedRequestHead, hasBody: boolean, handlers: ResponseHandlers): ServerRequest {
+    this.#requestCount++
+    const { method, path, authority } = head
+    const plain = http1RequestFields(head.fields, authority)
+    const hasLength = plain.some(([name]) => name.toLowerCase() === 'content-length')
+    const isChunked = hasBody && !hasLength
+    const fields = isChunked ? withChunkedBody(plain) : plain
+    const { writer } = this.#options
+    writer.write(writeRequestHead({ method, target: path, fields }))
+    const body = new BodyWriter(writer, isChunked)
+    const current: Current = { method, handlers, body, hasHead: false, isAnswered: false }
+    this.#current = current
+    if (!hasBody) body.end()
+    return {
+      writer: body,
+      pump: this.#pump,
+      streamId: undefined,
+      isKept: this.#requestCount > 1,
+      end: (trailers) => body.finish(trailers),
+      abort: () => {
+        if (this.#current !== current) return
+        this.#current = undefined
+        this.#gone(true)
+        this.#options.reset()
+      },
+    }
+  }
+
+  close(): void {
+    this.#keepsAlive = false
+    if (!this.#current) this.#options.close()
+  }
+
+  #take(octets: Buffer): MaybePromise<void> {
+    this.#framer.push(octets)
+    return this.#read()
+  }
+
+  #read(): MaybePromise<void> {
+    while (!this.#isGone) {
+      const part = this.#framer.read()
+      if (!part) break
+      const wait = this.#onPart(part)
+      if (isPromise(wait)) return wait.then(() => this.#read())
+    }
+    return undefined
+  }
+
+  #onPart(part: Part): MaybePromise<void> {
+    const current = this.#current
+    if (!current || part.kind === 'opaque') {
+      this.#fail({ kind: 'malformed', reason: part.kind === 'opaque' ? part.reason : 'a response without a request' })
+      return undefined
+    }
+    const { handlers } = current
+    if (part.kind === 'body') return this.#content(handlers, part.content)
+    if (part.kind === 'end') return this.#over(current, http2Fields(part.trailers))
+    const { status, fields } = parseResponseHead(part.octets)
+    if (status < 200) {
+      if (status !== 101) handlers.interim({ status, fields: http2Fields(fields) })
+      return undefined
+    }
+    current.hasHead = true
+    this.#keepsAlive &&= part.facts.keepsAlive && !part.facts.isCloseDelimited
+    return handlers.head({ status, fields: http2Fields(fields) }, false)
+  }
+
+  #content(handlers: ResponseHandlers, slices: readonly Buffer[]): MaybePromise<void> {
+    let wait: MaybePromise<void> = undefined
+    for (const slice of slices) {
+      if (isPromise(wait)) wait = wait.then(() => handlers.data(slice))
+      else wait = handlers.data(slice)
+    }
+    return wait
+  }
+
+  #over(current: Current, trailers: readonly Field[]): MaybePromise<void> {
+    const done = current.handlers.end(trailers)
+    const settle = (): void => {
+      this.#current = undefined
+      // A request that is still being sent belongs to nobody now.
+      if (!current.body.writableEnded) this.#keepsAlive = false
+      if (!this.#keepsAlive) this.#options.close()
+    }
+    return isPromise(done) ? done.then(settle) : settle()
+  }
+
+  #fail(failure: ServerFailure): void {
+    const current = this.#current
+    this.#current = undefined
+    current?.handlers.failed(failure)
+    if (failure.kind !== 'malformed') return
+    this.#gone(true)
+    this.#options.reset()
+  }
+
+  #gone(isReset: boolean): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    this.#pump.stop()
+    this.#fail({ kind: isReset ? 'lost' : 'closed' })
+    this.#options.watcher.gone(isReset)
+    this.#options.close()
+  }
+}
+
+/** The body of a request, in chunks or as its length says. */
+class BodyWriter extends Writable {
+  readonly #writer: Writable
+  readonly #isChunked: boolean
+  #trailers: readonly Field[] = []
+
+  constructor(writer: Writable, isChunked: boolean) {
+    super()
+    this.#writer = writer
+    this.#isChunked = isChunked
+    this.on('error', () => undefined)
+  }
+
+  finish(trailers: readonly Field[]): void {
+    this.#trailers = trailers
+    if (!this.writableEnded) this.end()
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#writer.destroyed || this.#writer.writableEnded) {
+      done()
+      return
+    }
+    this.#writer.write(this.#isChunked ? writeChunk(chunk) : chunk)
+    afterRoom(this.#writer, done)
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.#isChunked && !this.#writer.destroyed && !this.#writer.writableEnded) {
+      this.#writer.write(lastChunk(this.#trailers))
+    }
+    done()
+  }
+}
