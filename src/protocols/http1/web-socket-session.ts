@@ -5,8 +5,7 @@ import type { ExchangeEndReason, Field } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { WebSocketMock } from '../../web-socket.ts'
-import type { SocketEnder } from '../../web-socket-record.ts'
-import { acceptKey } from '../websocket/handshake.ts'
+import { acceptKey, offeredSubprotocols } from '../websocket/handshake.ts'
 import { beginWebSocket } from '../websocket/observe.ts'
 import { WebSocketRelay } from '../websocket/relay.ts'
 import type { WebSocketTransport } from '../websocket/relay.ts'
@@ -48,13 +47,6 @@ export function settledBehind(
   return settled ? settled.then(after) : after()
 }
 
-/** Who ended a connection. */
-export function endedBy(reason: ExchangeEndReason): SocketEnder {
-  if (reason.startsWith('client')) return 'client'
-  if (reason.startsWith('server')) return 'server'
-  return reason === 'fault' ? 'rule' : 'mitm'
-}
-
 /** Why a request cannot be answered by a WebSocket; undefined when it can (RFC 6455 section 4.2.1). */
 export function problemWithHandshake({ exchange: { request }, facts }: Transfer): string | undefined {
   if (facts.upgrade === undefined || !isWebSocket(facts.upgrade)) return 'it does not ask for one (Upgrade: websocket)'
@@ -70,11 +62,7 @@ export function problemWithHandshake({ exchange: { request }, facts }: Transfer)
 export async function openMock(session: Session, transfer: Transfer, mock: WebSocketMock): Promise<void> {
   const { exchange } = transfer
   const { request } = exchange
-  const offered = (request.header('sec-websocket-protocol') ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  const subprotocol = mock.subprotocol(offered)
+  const subprotocol = mock.subprotocol(offeredSubprotocols(request))
   const fields: Field[] = [
     ['upgrade', 'websocket'],
     ['connection', 'Upgrade'],

@@ -18,6 +18,7 @@ import { http2Fields } from './bridge-fields.ts'
 import { answerRaw, editedHead } from './bridge-heads.ts'
 import type { BridgedResponseHead } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
+import { BridgedTunnel } from './bridged-tunnel.ts'
 
 /** Reports an error to the client as the response; if it has got a part of one, by ending the stream. */
 export async function answerError(of: BridgedExchange, error: MitmError): Promise<void> {
@@ -66,9 +67,15 @@ export async function answer(of: BridgedExchange, how: Answer): Promise<void> {
     of.reset('blocked', constants.NGHTTP2_INTERNAL_ERROR)
     return
   }
+  if (how.kind === 'webSocket') {
+    if (of.head.protocol?.toLowerCase() === 'websocket') BridgedTunnel.openMock(of, how.mock)
+    else await compose(of, noWebSocket(of), 'mitm')
+    return
+  }
   tellToContinue(of)
   // The body is taken in even where nobody looks: it is recorded, and some clients read no answer before it is sent.
-  if (!(await of.exchange.request.whenOver()) || of.isOver) return
+  // What asks for a tunnel has none, and does not end.
+  if (of.head.method !== 'CONNECT' && (!(await of.exchange.request.whenOver()) || of.isOver)) return
   if (how.kind === 'raw') {
     await answerRaw(of, how)
     return
@@ -76,6 +83,17 @@ export async function answer(of: BridgedExchange, how: Answer): Promise<void> {
   const response = await changedResponse(await how.response(of.exchange), changeTarget(of))
   if (of.isOver) discard(response.stream)
   else await compose(of, response, how.answeredBy ?? 'rule')
+}
+
+/** What a request is answered with for which there is nothing but a WebSocket. */
+function noWebSocket({ exchange }: BridgedExchange): RewrittenResponse {
+  const text = `Cannot answer ${exchange.request.method} ${exchange.request.url} by a WebSocket: it does not ask for one`
+  return {
+    status: 400,
+    statusText: '',
+    fields: [['content-type', 'text/plain; charset=utf-8']],
+    body: Buffer.from(`playwright-mitm: ${text}\n`),
+  }
 }
 
 /** Tells a client that waits for permission to send its body, because the server will not be asked in time. */

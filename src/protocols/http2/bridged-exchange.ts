@@ -143,7 +143,7 @@ export class BridgedExchange {
     this.#controller?.abort()
     this.request.close()
     this.response.close()
-    this.tunnel?.close()
+    this.tunnel?.close(reason)
     this.faults?.close()
     const { exchange } = this
     exchange.endReason = reason

@@ -2,8 +2,11 @@
 import { constants } from 'node:http2'
 
 import type { Side } from '../../errors.ts'
-import type { ExchangeEndReason, HttpResponse } from '../../exchange.ts'
+import { HttpResponse } from '../../exchange.ts'
+import type { ExchangeEndReason, Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import type { WebSocketMock } from '../../web-socket.ts'
+import { endedBy, offeredSubprotocols } from '../websocket/handshake.ts'
 import { beginWebSocket } from '../websocket/observe.ts'
 import { WebSocketRelay } from '../websocket/relay.ts'
 import type { WebSocketTransport } from '../websocket/relay.ts'
@@ -13,12 +16,25 @@ import type { BridgedExchange } from './bridged-exchange.ts'
 export class BridgedTunnel implements WebSocketTransport {
   readonly #of: BridgedExchange
   readonly #isWebSocket: boolean
+  readonly #mock: WebSocketMock | undefined
   #relay: WebSocketRelay | undefined
-  #endedBy: Side | undefined
 
-  private constructor(of: BridgedExchange, isWebSocket: boolean) {
+  private constructor(of: BridgedExchange, isWebSocket: boolean, mock?: WebSocketMock) {
     this.#of = of
     this.#isWebSocket = isWebSocket
+    this.#mock = mock
+  }
+
+  /** Opens a WebSocket in place of a server. The client must have asked for one. */
+  static openMock(of: BridgedExchange, mock: WebSocketMock): void {
+    const subprotocol = mock.subprotocol(offeredSubprotocols(of.exchange.request))
+    const fields: Field[] = subprotocol === undefined ? [] : [['sec-websocket-protocol', subprotocol]]
+    const response = new HttpResponse({ status: 200, statusText: '', httpVersion: 'HTTP/2', fields })
+    beginWebSocket(of.exchange, response.headers)
+    of.tunnel = new BridgedTunnel(of, true, mock)
+    of.response.respond(response, 'rule', { isWhole: false })
+    of.tunnel.open()
+    for (const octets of of.request.takeHeld()) void of.tunnel.data('client', octets)
   }
 
   /** What an exchange becomes by its response; undefined when that opens no tunnel. */
@@ -34,7 +50,14 @@ export class BridgedTunnel implements WebSocketTransport {
   open(): void {
     const { exchange, plan } = this.#of
     if (!this.#isWebSocket) return
-    this.#relay = new WebSocketRelay({ exchange, transport: this, handlers: plan?.webSocket, faults: plan?.faults })
+    this.#relay = new WebSocketRelay({
+      exchange,
+      transport: this,
+      mock: this.#mock,
+      handlers: plan?.webSocket,
+      faults: plan?.faults,
+    })
+    this.#relay.start()
   }
 
   /** What relays it, if it is a WebSocket. */
@@ -53,7 +76,6 @@ export class BridgedTunnel implements WebSocketTransport {
 
   /** A side has ended. Resolves when that has been passed on. */
   async ended(from: Side): Promise<void> {
-    this.#endedBy ??= from
     await this.#relay?.settled(from)
     this.end(from === 'client' ? 'server' : 'client')
   }
@@ -73,8 +95,8 @@ export class BridgedTunnel implements WebSocketTransport {
     this.end('server')
   }
 
-  /** The stream is over. */
-  close(): void {
-    this.#relay?.ended(this.#endedBy ?? 'client')
+  /** The stream is over, for this reason. */
+  close(reason: ExchangeEndReason): void {
+    this.#relay?.ended(endedBy(reason))
   }
 }

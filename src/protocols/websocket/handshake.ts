@@ -74,3 +74,18 @@ function windowBitsOf(value: string | true | undefined): number {
   const bits = Number(value)
   return Number.isInteger(bits) && bits >= 8 && bits <= 15 ? bits : 15
 }
+
+/** The subprotocols that a client offers, most wanted first. */
+export function offeredSubprotocols(request: { header(name: string): string | undefined }): readonly string[] {
+  return (request.header('sec-websocket-protocol') ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
+/** Who ended a WebSocket, by what its exchange ended with. */
+export function endedBy(reason: ExchangeEndReason): SocketEnder {
+  if (reason.startsWith('client')) return 'client'
+  if (reason.startsWith('server')) return 'server'
+  return reason === 'fault' ? 'rule' : 'mitm'
+}
