@@ -1,4 +1,6 @@
 /** The opening handshake (RFC 6455 section 4): what was agreed in it, and how it is answered here. */
+import type { ExchangeEndReason } from '../../exchange.ts'
+import type { SocketEnder } from '../../web-socket-record.ts'
 import { createHash } from 'node:crypto'
 
 import type { FrameRules } from './parse.ts'
