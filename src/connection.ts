@@ -160,6 +160,8 @@ export interface ConnectionSettings {
   readonly firstBytesWaitMs: number
   /** Longest time without a byte in either direction. */
   readonly idleTimeoutMs: number
+  /** Longest time from the end of a request to the head of its response, interim ones included; undefined: no limit. */
+  readonly responseTimeoutMs: number | undefined
 }
 
 let lastId = 0
@@ -239,8 +241,8 @@ export class Connection {
    * Connects the socket to the server early, so that a failure can be told to the client in the words of its protocol.
    * The server host counts as connected only after {@link Connection.open}.
    *
-   * @throws {@link MitmError} `MITM_DIAL_FAILED`, `MITM_DIAL_TIMEOUT`, `MITM_DNS_FAILED`, `MITM_LOOP`,
-   *   `MITM_UPSTREAM_PROXY_FAILED`.
+   * @throws {@link MitmError} `MITM_DIAL_FAILED`, `MITM_DIAL_TIMEOUT`, `MITM_DNS_FAILED`, `MITM_DNS_TIMEOUT`, `MITM_LOOP`,
+   *   `MITM_UPSTREAM_PROXY_FAILED`, `MITM_UPSTREAM_PROXY_TIMEOUT`.
    */
   dial(destination: Destination): Promise<void> {
     return this.flow.dial(destination)
@@ -250,7 +252,7 @@ export class Connection {
    * Connects the server host, in TLS if the destination says so, and fires `serverConnected`. A socket dialled before
    * for the same destination is used; a server host connected elsewhere is let go first.
    *
-   * @throws {@link MitmError} as `dial`, and `MITM_SERVER_TLS_FAILED`, `MITM_SERVER_CERTIFICATE`.
+   * @throws {@link MitmError} as `dial`, and `MITM_SERVER_TLS_FAILED`, `MITM_SERVER_TLS_TIMEOUT`, `MITM_SERVER_CERTIFICATE`.
    */
   open(destination: Destination): Promise<void> {
     return this.flow.open(destination)

@@ -6,6 +6,7 @@ import { Connection } from './connection.ts'
 import { errorText, MitmError, systemCode } from './errors.ts'
 import { LiveConnection } from './flow/live-connection.ts'
 import type { FlowContext } from './flow/flow-context.ts'
+import { noteListener } from './flow/trail.ts'
 import { Pipeline } from './flow/pipeline.ts'
 import { Host } from './host.ts'
 import type { Middleware } from './middleware.ts'
@@ -60,6 +61,7 @@ export class Mitm implements AsyncDisposable {
   #authority: Promise<MitmAuthority> | undefined
   #server: Server | undefined
   #keyLog: KeyLog | undefined
+  #forgetListener: () => void = () => undefined
   #port = 0
   #isTelling = false
   #starting: Promise<void> | undefined
@@ -228,6 +230,7 @@ export class Mitm implements AsyncDisposable {
     const address = server.address()
     this.#server = server
     this.#port = typeof address === 'object' && address ? address.port : port
+    if (typeof address === 'object' && address) this.#forgetListener = noteListener(this, address)
     if (this.#closing) server.close()
     else await this.#pipeline.started(host, this.#port)
   }
@@ -254,6 +257,7 @@ export class Mitm implements AsyncDisposable {
 
   get #context(): FlowContext {
     return {
+      mitm: this,
       options: this.options,
       pipeline: this.#pipeline,
       protocols: this.#protocols,
@@ -270,6 +274,7 @@ export class Mitm implements AsyncDisposable {
     await this.#starting?.catch(() => undefined)
     // Not awaited: a listening server waits for every socket, also for those that were handed over.
     this.#server?.close()
+    this.#forgetListener()
     for (const live of this.#live) live.close()
     await Promise.all(this.#serving)
     this.#closeKeyLog()

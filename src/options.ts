@@ -4,23 +4,8 @@ import type { CertificateFlaw } from './fault.ts'
 import { parseHostPattern } from './internal/host-pattern.ts'
 import type { Middleware } from './middleware.ts'
 import type { Protocol } from './protocol.ts'
-
-/** How servers are reached. */
-export interface UpstreamOptions {
-  /** Certificates in PEM, trusted beside the system's roots. */
-  ca?: string | Buffer | readonly (string | Buffer)[] | undefined
-  /**
-   * Whether a server's certificate is checked. If the check fails, the client is shown a certificate that it will not
-   * accept either.
-   *
-   * @defaultValue `true`
-   */
-  rejectUnauthorized?: boolean | undefined
-  /** A proxy to send everything through: `http://user:password@corp:3128` or `socks5://corp:1080`. */
-  proxy?: string | undefined
-  /** Hosts that are reached without `proxy`: names, `.suffix`, `*.suffix`, `host:port`. No effect without `proxy`. */
-  noProxy?: readonly string[] | undefined
-}
+import { resolveUpstream } from './upstream-options.ts'
+import type { ResolvedUpstream, UpstreamOptions } from './upstream-options.ts'
 
 /** What a certificate authority must do for the mitm; `CertificateAuthority` does. */
 export interface LeafIssuer {
@@ -86,8 +71,21 @@ export interface MitmOptions<Authority extends LeafIssuer = LeafIssuer> {
   firstBytesWaitMs?: number | undefined
   /** Milliseconds for a client to say what it wants: first bytes, SOCKS, TLS hello, first request head. @defaultValue 10000 */
   handshakeTimeoutMs?: number | undefined
-  /** Milliseconds for a server to accept, and again to finish its TLS handshake. @defaultValue 10000 */
+  /** Milliseconds for one of the addresses of a server, or of `upstream.proxy`, to accept. @defaultValue 10000 */
   connectTimeoutMs?: number | undefined
+  /** Milliseconds for the addresses of a name to be found. @defaultValue `connectTimeoutMs` */
+  lookupTimeoutMs?: number | undefined
+  /** Milliseconds for `upstream.proxy`, once it has accepted, to connect to a server. @defaultValue `connectTimeoutMs` */
+  upstreamProxyTimeoutMs?: number | undefined
+  /** Milliseconds for a TLS handshake with a server. @defaultValue `connectTimeoutMs` */
+  serverTlsTimeoutMs?: number | undefined
+  /**
+   * Milliseconds for the head of a response to come, once its request has been sent whole; an interim response begins them
+   * anew. Then the client gets 504.
+   *
+   * @defaultValue no limit but `idleTimeoutMs`
+   */
+  responseTimeoutMs?: number | undefined
   /** Milliseconds without a byte in either direction after which a connection is closed. @defaultValue 300000 */
   idleTimeoutMs?: number | undefined
   /** Told of every error that was reported; nothing is thrown for them. @defaultValue none */
@@ -103,7 +101,7 @@ export interface ResolvedOptions<Authority extends LeafIssuer = LeafIssuer> {
   readonly middlewares: readonly Middleware[]
   readonly certificateAuthority: Authority | undefined
   readonly hosts: Readonly<Record<string, string>>
-  readonly upstream: UpstreamOptions
+  readonly upstream: ResolvedUpstream
   readonly passthrough: readonly string[]
   readonly intercept: readonly string[]
   readonly keyLogFile: string | undefined
@@ -112,6 +110,10 @@ export interface ResolvedOptions<Authority extends LeafIssuer = LeafIssuer> {
   readonly firstBytesWaitMs: number
   readonly handshakeTimeoutMs: number
   readonly connectTimeoutMs: number
+  readonly lookupTimeoutMs: number
+  readonly upstreamProxyTimeoutMs: number
+  readonly serverTlsTimeoutMs: number
+  readonly responseTimeoutMs: number | undefined
   readonly idleTimeoutMs: number
   readonly onError: ((error: MitmError) => void) | undefined
 }
@@ -135,16 +137,21 @@ const CHECKS: { readonly [Key in keyof Required<MitmOptions>]: (value: unknown) 
       ? undefined
       : 'a CertificateAuthority',
   hosts: checkHosts,
-  upstream: checkUpstream,
+  // Checked part by part, so that an error shows none but the one that is wrong.
+  upstream: () => undefined,
   passthrough: hostPatterns,
   intercept: hostPatterns,
   keyLogFile: (value) => (typeof value === 'string' && value !== '' ? undefined : 'the path of a file'),
   maxBodyBytes: (value) => integerIn(value, 0, Number.MAX_SAFE_INTEGER),
   maxHeadBytes: (value) => integerIn(value, 256, 2 ** 30),
   firstBytesWaitMs: (value) => integerIn(value, 0, MAX_TIMER_MS),
-  handshakeTimeoutMs: (value) => integerIn(value, 1, MAX_TIMER_MS),
-  connectTimeoutMs: (value) => integerIn(value, 1, MAX_TIMER_MS),
-  idleTimeoutMs: (value) => integerIn(value, 1, MAX_TIMER_MS),
+  handshakeTimeoutMs: isTimeout,
+  connectTimeoutMs: isTimeout,
+  lookupTimeoutMs: isTimeout,
+  upstreamProxyTimeoutMs: isTimeout,
+  serverTlsTimeoutMs: isTimeout,
+  responseTimeoutMs: isTimeout,
+  idleTimeoutMs: isTimeout,
   onError: (value) => (typeof value === 'function' ? undefined : 'a function'),
 }
 
@@ -162,6 +169,7 @@ export function resolveOptions<Authority extends LeafIssuer>(
     const expected = value === undefined ? undefined : CHECKS[key as keyof MitmOptions](value)
     if (expected) throw invalidOption(key, value, expected)
   }
+  const { connectTimeoutMs = 10_000 } = options
   return {
     host: options.host ?? '127.0.0.1',
     port: options.port ?? 0,
@@ -170,7 +178,7 @@ export function resolveOptions<Authority extends LeafIssuer>(
     middlewares: options.middlewares ?? [],
     certificateAuthority: options.certificateAuthority,
     hosts: options.hosts ?? {},
-    upstream: options.upstream ?? {},
+    upstream: resolveUpstream(options.upstream),
     passthrough: options.passthrough ?? [],
     intercept: options.intercept ?? ['**'],
     keyLogFile: options.keyLogFile,
@@ -178,7 +186,11 @@ export function resolveOptions<Authority extends LeafIssuer>(
     maxHeadBytes: options.maxHeadBytes ?? 256 * 1024,
     firstBytesWaitMs: options.firstBytesWaitMs ?? 100,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    connectTimeoutMs,
+    lookupTimeoutMs: options.lookupTimeoutMs ?? connectTimeoutMs,
+    upstreamProxyTimeoutMs: options.upstreamProxyTimeoutMs ?? connectTimeoutMs,
+    serverTlsTimeoutMs: options.serverTlsTimeoutMs ?? connectTimeoutMs,
+    responseTimeoutMs: options.responseTimeoutMs,
     idleTimeoutMs: options.idleTimeoutMs ?? 300_000,
     onError: options.onError,
   }
@@ -219,6 +231,10 @@ function isBoolean(value: unknown): string | undefined {
   return typeof value === 'boolean' ? undefined : 'true or false'
 }
 
+function isTimeout(value: unknown): string | undefined {
+  return integerIn(value, 1, MAX_TIMER_MS)
+}
+
 function integerIn(value: unknown, least: number, most: number): string | undefined {
   const fits = typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
   return fits ? undefined : `a whole number from ${least} to ${most}`
@@ -247,33 +263,6 @@ function checkHosts(value: unknown): string | undefined {
     ([name, target]) => HOST_KEY.test(name) && typeof target === 'string' && parseHostTarget(target) !== undefined,
   )
   return isMeant ? undefined : expected
-}
-
-function checkUpstream(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return 'an object'
-  const known = ['ca', 'rejectUnauthorized', 'proxy', 'noProxy']
-  const unknown = Object.keys(value).find((key) => !known.includes(key))
-  if (unknown !== undefined) return `an object with ${known.join(', ')}, not ${unknown}`
-  const { ca, rejectUnauthorized, proxy, noProxy } = value as UpstreamOptions
-  if (ca !== undefined && ![ca].flat().every(isCertificate)) return 'certificates in PEM as ca'
-  if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== 'boolean')
-    return 'true or false as rejectUnauthorized'
-  if (proxy !== undefined && !isProxyUrl(proxy)) return "an 'http://' or 'socks5://' URL as proxy"
-  if (noProxy !== undefined && !Array.isArray(noProxy)) return 'an array of hosts as noProxy'
-  return undefined
-}
-
-function isCertificate(value: unknown): boolean {
-  return (
-    (typeof value === 'string' || Buffer.isBuffer(value)) &&
-    /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(String(value))
-  )
-}
-
-function isProxyUrl(value: unknown): boolean {
-  return (
-    typeof value === 'string' && URL.canParse(value) && ['http:', 'socks5:', 'socks:'].includes(new URL(value).protocol)
-  )
 }
 
 /** A value of `hosts`, taken apart; undefined when it is none. */

@@ -49,6 +49,20 @@ function eventWithin(raw: Socket, top: Writable, flushMs: number): Promise<void>
   })
 }
 
+/** Takes the errors of a socket whose end is told by other events. */
+export function ignore(): void {
+  // Nothing to do: `socket.errored` keeps it.
+}
+
+/** The sockets below others: a connection in TLS to a proxy is used as if it were a socket of the system. */
+const below = new WeakMap<Socket, Socket>()
+
+/** Notes that a socket is laid over another one, which is that of the system. @returns the upper one */
+export function layOver(socket: Socket, raw: Socket): Socket {
+  below.set(socket, raw)
+  return socket
+}
+
 /** How long octets are ahead of a reset that follows them. */
 const RESET_DELAY_MS = 5
 
@@ -60,13 +74,18 @@ const RESET_DELAY_MS = 5
  * @param raw - The socket at the bottom: only that can send a reset.
  */
 export async function resetSoon(stream: Writable | undefined, raw: Socket): Promise<void> {
-  const writers = [stream ?? raw, raw]
+  const bottom = below.get(raw) ?? raw
+  const writers = [stream ?? raw, raw, bottom]
   const deadline = performance.now() + LINGER_MS
-  if (raw.bytesWritten > 0) {
+  if (bottom.bytesWritten > 0) {
     do await delay(RESET_DELAY_MS)
-    while (writers.some(({ writableLength }) => writableLength > 0) && !raw.destroyed && performance.now() < deadline)
+    while (
+      writers.some(({ writableLength }) => writableLength > 0) &&
+      !bottom.destroyed &&
+      performance.now() < deadline
+    )
   }
-  if (!raw.destroyed) raw.resetAndDestroy()
+  if (!bottom.destroyed) bottom.resetAndDestroy()
 }
 
 /**
@@ -78,7 +97,7 @@ export async function resetSoon(stream: Writable | undefined, raw: Socket): Prom
 export function hiddenReset(raw: Socket): Error | undefined {
   if (raw.errored) return raw.errored
   // A boundary: the handle is not in Node's types. Without a descriptor (Windows) the end is taken for what it seems.
-  const { _handle: handle } = raw as { readonly _handle?: { readonly fd?: number } | null }
+  const { _handle: handle } = (below.get(raw) ?? raw) as { readonly _handle?: { readonly fd?: number } | null }
   const fd = handle?.fd
   if (fd === undefined || fd < 0) return undefined
   try {

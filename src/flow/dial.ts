@@ -1,13 +1,17 @@
 /** Connects to servers: where a name really goes, through which proxy, and what a failure is called. */
-import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
-import { errorText, MitmError, systemCode } from '../errors.ts'
 import { parseHostTarget } from '../options.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
-import { bypassesProxy, connectThroughProxy } from './upstream-proxy.ts'
+import type { UpstreamProxy } from '../upstream-options.ts'
+import { connectAny } from './connect-any.ts'
+import { bypassesProxy } from './no-proxy.ts'
+import { isLocalhost, LOOPBACK, resolveName } from './resolve-name.ts'
+import { isOfThisMachine, loopError } from './trail.ts'
+import type { Link, Trail } from './trail.ts'
+import { connectThroughProxy, secureProxy } from './upstream-proxy.ts'
 
 /** Where a destination really is, after the `hosts` option. */
 export interface Route {
@@ -43,114 +47,81 @@ function findHost(destination: Destination, hosts: Readonly<Record<string, strin
 }
 
 /** What {@link dial} needs to know of the mitm. */
-export interface DialOptions extends Pick<ResolvedOptions, 'connectTimeoutMs' | 'upstream'> {
-  /** Where this mitm itself listens. */
-  readonly listening: { readonly host: string; readonly port: number }
+export interface DialOptions extends Pick<
+  ResolvedOptions,
+  'connectTimeoutMs' | 'lookupTimeoutMs' | 'upstreamProxyTimeoutMs' | 'upstream'
+> {
+  /** Which mitms the connection has come through. */
+  readonly trail: Trail
   readonly signal: AbortSignal
+}
+
+/** Where to connect to, for what. */
+interface Way {
+  readonly host: string
+  readonly port: number
+  /** `host:port` that the client wants. */
+  readonly authority: string
+  /** What is to be said of it in errors. */
+  readonly way: string
 }
 
 /**
  * Opens a socket to where a route leads. The socket is paused and allows half-open ends; the caller owns it.
  *
- * @throws {@link MitmError} `MITM_LOOP`, `MITM_DIAL_FAILED`, `MITM_DIAL_TIMEOUT`, `MITM_DNS_FAILED`,
- *   `MITM_UPSTREAM_PROXY_FAILED`.
+ * @throws {@link MitmError} `MITM_LOOP`, `MITM_DNS_FAILED`, `MITM_DNS_TIMEOUT`, `MITM_DIAL_FAILED`, `MITM_DIAL_TIMEOUT`,
+ *   `MITM_UPSTREAM_PROXY_FAILED`, `MITM_UPSTREAM_PROXY_TIMEOUT`.
  */
 export async function dial(destination: Destination, route: Route, options: DialOptions): Promise<Socket> {
   const authority = authorityOf(destination)
-  const { upstream, listening } = options
-  if (route.port === listening.port && isThisMachine(route.host, listening.host)) {
-    throw new MitmError('MITM_LOOP', `Cannot connect to ${authority}: that is this proxy itself`, { authority })
-  }
-  const proxy =
-    upstream.proxy && !bypassesProxy(route.host, route.port, upstream.noProxy ?? [])
-      ? new URL(upstream.proxy)
-      : undefined
-  if (!proxy) return open(route.host, route.port, authority, options)
-  const socket = await open(
-    proxy.hostname.replace(/^\[|\]$/g, ''),
-    Number(proxy.port) || (proxy.protocol === 'http:' ? 80 : 1080),
-    authority,
-    options,
-    ', through the upstream proxy',
-  )
-  try {
-    await connectThroughProxy(socket, proxy, route, { timeoutMs: options.connectTimeoutMs, signal: options.signal })
+  const { proxy, noProxy } = options.upstream
+  if (!proxy || bypassesProxy(route.host, route.port, noProxy)) {
+    const { socket } = await open({ host: route.host, port: route.port, authority, way: '' }, options)
     return socket
+  }
+  // Wherever that proxy is: an address of this one can only have been meant for this one.
+  if (leadsBack(options.trail, route)) throw loopError(authority, route.host, route.port)
+  const way = `, through the upstream proxy ${proxy}`
+  const { socket, link } = await open({ host: proxy.host, port: proxy.port, authority, way }, options)
+  try {
+    return await askProxy(socket, proxy, route, options)
   } catch (error) {
     socket.destroy()
-    throw error
+    // The proxy is a mitm of this process too, and found that it would lead back here.
+    throw link?.isLoop ? loopError(authority, proxy.host, proxy.port) : error
   }
 }
 
-function open(host: string, port: number, authority: string, options: DialOptions, way = ''): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, autoSelectFamily: true })
-    const settle = (error: MitmError | undefined): void => {
-      clearTimeout(timer)
-      options.signal.removeEventListener('abort', onAbort)
-      socket.off('connect', onConnect)
-      socket.off('error', onError)
-      // A socket may die at any time: without a listener that would end the process.
-      socket.on('error', ignore)
-      if (!error) {
-        socket.pause()
-        resolve(socket)
-        return
-      }
-      socket.destroy()
-      reject(error)
-    }
-    const onConnect = (): void => settle(undefined)
-    const onError = (error: Error): void => settle(dialError(error, host, port, authority, way))
-    const onAbort = (): void =>
-      settle(
-        new MitmError('MITM_DIAL_FAILED', `Cannot connect to ${authority}: the client is gone`, {
-          side: 'server',
-          authority,
-        }),
-      )
-    const timer = setTimeout(() => {
-      const text = `Cannot connect to ${authority}: no answer from ${authorityOf({ host, port })} in ${options.connectTimeoutMs} ms${way}`
-      settle(new MitmError('MITM_DIAL_TIMEOUT', text, { side: 'server', authority }))
-    }, options.connectTimeoutMs)
-    socket.once('connect', onConnect)
-    socket.once('error', onError)
-    if (options.signal.aborted) onAbort()
-    else options.signal.addEventListener('abort', onAbort)
-  })
+async function askProxy(raw: Socket, proxy: UpstreamProxy, route: Route, options: DialOptions): Promise<Socket> {
+  const { upstream, signal, upstreamProxyTimeoutMs: timeoutMs } = options
+  const deadline = performance.now() + timeoutMs
+  const limits = { timeoutMs, deadline, signal }
+  const socket = proxy.protocol === 'https' ? await secureProxy(raw, proxy, route, { upstream, ...limits }) : raw
+  await connectThroughProxy(socket, proxy, route, limits)
+  return socket
 }
 
-/** Takes the errors of a socket whose end is told by other events. */
-export function ignore(): void {
-  // Nothing to do: `socket.errored` keeps it.
+function leadsBack(trail: Trail, { host, port }: Route): boolean {
+  const addresses = isLocalhost(host) ? LOOPBACK : [host]
+  return addresses.some((address) => trail.leadsBackTo(address, port))
 }
 
-function dialError(error: Error, host: string, port: number, authority: string, way: string): MitmError {
-  const code = systemCode(error)
-  const details = { side: 'server', authority, cause: error } as const
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'ENODATA') {
-    const text = `Cannot resolve ${JSON.stringify(host)} for ${authority}: ${code}; the option hosts can say where it is`
-    return new MitmError('MITM_DNS_FAILED', text, details)
+/** Finds the addresses and connects to one of them. */
+async function open(to: Way, options: DialOptions): Promise<{ socket: Socket; link: Link | undefined }> {
+  const { host, port, authority } = to
+  const { upstream, trail, signal } = options
+  const { lookup } = upstream
+  const addresses = await resolveName(host, { lookup, authority, signal, timeoutMs: options.lookupTimeoutMs })
+  const [first = host] = addresses
+  // A name may lead elsewhere too: a server on another loopback address is no loop.
+  const others = addresses.filter((address) => !trail.leadsBackTo(address, port))
+  if (others.length === 0) throw loopError(authority, first, port)
+  try {
+    const socket = await connectAny(others, { ...to, timeoutMs: options.connectTimeoutMs, signal })
+    return { socket, link: trail.follow(socket) }
+  } catch (error) {
+    // Nobody can mean another loopback address with this port, on which there is nobody.
+    const isOwnPort = trail.isOwnPort(port) && addresses.every(isOfThisMachine)
+    throw others.length < addresses.length || isOwnPort ? loopError(authority, first, port) : error
   }
-  if (code === 'ETIMEDOUT') {
-    return new MitmError(
-      'MITM_DIAL_TIMEOUT',
-      `Cannot connect to ${authority}: ${code} at ${authorityOf({ host, port })}${way}`,
-      details,
-    )
-  }
-  // An AggregateError (several addresses tried) has an empty message of its own.
-  const why = code ?? (errorText(error) || 'no address answered')
-  return new MitmError(
-    'MITM_DIAL_FAILED',
-    `Cannot connect to ${authority}: ${why} at ${authorityOf({ host, port })}${way}`,
-    details,
-  )
-}
-
-function isThisMachine(host: string, listening: string): boolean {
-  const name = host.toLowerCase()
-  if (name === listening || name === '0.0.0.0' || name === '::') return true
-  if (name === 'localhost' || name.endsWith('.localhost')) return true
-  return false
 }

@@ -16,6 +16,8 @@ export interface Certificates {
 
 /** What all connections of a mitm share. */
 export interface FlowContext {
+  /** The mitm itself, to be told from others. */
+  readonly mitm: object
   readonly options: ResolvedOptions
   readonly pipeline: Pipeline
   readonly protocols: readonly Protocol[]

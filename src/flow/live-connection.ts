@@ -24,14 +24,15 @@ import { authorityOf, isSameAuthority } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
 import { codedError } from './coded-error.ts'
-import { closeGracefully, hiddenReset, resetSoon } from './close.ts'
+import { closeGracefully, hiddenReset, ignore, resetSoon } from './close.ts'
 import { ConnectionHooks } from './connection-hooks.ts'
-import { dial, ignore, routeOf } from './dial.ts'
+import { dial, routeOf } from './dial.ts'
 import type { FlowContext } from './flow-context.ts'
 import { OtherServers } from './other-servers.ts'
 import { passEndOn, relay, watchIdle } from './relay.ts'
 import { secureDialled } from './secure-dialled.ts'
 import { unwrap } from './sniff.ts'
+import { Trail } from './trail.ts'
 
 /** The socket to a server, dialled but perhaps not yet shown as connected. */
 interface ServerSocket {
@@ -59,6 +60,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
   /** Who relays it at the moment, if it wants to be told of changes. */
   listener: FlowListener = {}
   readonly #others: OtherServers
+  readonly #trail: Trail
 
   constructor(connection: Connection, clientSocket: Socket, context: FlowContext) {
     super(connection, context)
@@ -71,6 +73,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
       disconnected: (host) => this.#disconnected('server', host),
     })
     this.clientSocket = clientSocket
+    this.#trail = new Trail(context.mitm, clientSocket)
     this.clientStream = clientSocket
     clientSocket.on('error', ignore)
     connection.attachFlow(this)
@@ -156,8 +159,12 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
   }
 
   #dial(destination: Destination): Promise<Socket> {
-    const { options, listening } = this.context
-    return dial(destination, routeOf(destination, options.hosts), { ...options, listening, signal: this.signal })
+    const { options } = this.context
+    return dial(destination, routeOf(destination, options.hosts), {
+      ...options,
+      trail: this.#trail,
+      signal: this.signal,
+    })
   }
 
   /** Whether the server of a destination is to be spoken to in TLS, after the `hosts` option. */
@@ -196,7 +203,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
 
   /** Whether a certificate with this fault must be refused. */
   refuses(authorizationError: string | undefined): authorizationError is string {
-    return authorizationError !== undefined && this.context.options.upstream.rejectUnauthorized !== false
+    return authorizationError !== undefined && this.context.options.upstream.rejectUnauthorized
   }
 
   /** @param isRelayed - Whether TLS, if any, is the client's own, so that none is added. */

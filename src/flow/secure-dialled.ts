@@ -15,14 +15,14 @@ import { trustContext } from '../tls/trust.ts'
  *
  * @param serverName - The name to ask for (SNI).
  * @param onKeyLog - Is given the secrets of the handshake.
- * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED`, `MITM_INVALID_OPTION`.
+ * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED`, `MITM_SERVER_TLS_TIMEOUT`, `MITM_INVALID_OPTION`.
  */
 export async function secureDialled(
   raw: Socket,
   destination: Destination,
   serverName: string | undefined,
   alpnProtocols: readonly string[],
-  options: Pick<ResolvedOptions, 'upstream' | 'connectTimeoutMs'>,
+  options: Pick<ResolvedOptions, 'upstream' | 'serverTlsTimeoutMs'>,
   onKeyLog?: (line: Buffer) => void,
 ): Promise<SecuredServer & { readonly facts: TlsFacts }> {
   const secured = await secureServer(raw, {
@@ -30,7 +30,7 @@ export async function secureDialled(
     serverName,
     alpnProtocols,
     secureContext: trustContext(options.upstream),
-    timeoutMs: options.connectTimeoutMs,
+    timeoutMs: options.serverTlsTimeoutMs,
     authority: authorityOf(destination),
     onKeyLog,
   })

@@ -5,7 +5,8 @@ import { afterEach, expect, test } from 'vitest'
 
 import { isMitmError } from '../errors.ts'
 import { readChunk } from '../internal/read-chunk.ts'
-import { bypassesProxy, connectThroughProxy } from './upstream-proxy.ts'
+import { UpstreamProxy } from '../upstream-options.ts'
+import { connectThroughProxy } from './upstream-proxy.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
@@ -43,13 +44,15 @@ interface Attempt {
   signal?: AbortSignal
 }
 
+const proxyAt = (url: string): UpstreamProxy => new UpstreamProxy(new URL(url))
+
 async function attempt(options: Attempt): Promise<{ socket: net.Socket; asked: Buffer[]; error: unknown }> {
   const { socket, proxy } = await connected()
   const before = listenersOf(socket)
   const asked: Buffer[] = []
   const work = connectThroughProxy(
     socket,
-    new URL(options.url ?? 'http://proxy.test:3128'),
+    proxyAt(options.url ?? 'http://proxy.test:3128'),
     options.destination ?? { host: 'pay.test', port: 443 },
     { timeoutMs: options.timeoutMs ?? 10_000, signal: options.signal },
   ).then(
@@ -103,7 +106,7 @@ test('a server that says a word and ends at once is heard', async () => {
   const { socket, proxy } = await connected()
   const work = connectThroughProxy(
     socket,
-    new URL('http://proxy.test'),
+    proxyAt('http://proxy.test'),
     { host: 'day.test', port: 13 },
     { timeoutMs: 10_000 },
   )
@@ -118,7 +121,7 @@ test('a head that comes octet by octet, and interim responses before it, are und
   const { socket, proxy } = await connected()
   const work = connectThroughProxy(
     socket,
-    new URL('http://proxy.test'),
+    proxyAt('http://proxy.test'),
     { host: 'a.test', port: 1 },
     { timeoutMs: 10_000 },
   )
@@ -135,7 +138,7 @@ test('a head that comes octet by octet, and interim responses before it, are und
 test.each([
   [
     'HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno',
-    'it answered 407 Proxy Authentication Required, expected 2xx',
+    'it answered 407 Proxy Authentication Required: it did not accept user name and password',
   ],
   ['HTTP/1.1 502\r\n\r\n', 'it answered 502, expected 2xx'],
   ['HTTP/1.1 101 Switching Protocols\r\n\r\n', 'it answered 101 Switching Protocols, expected 2xx'],
@@ -152,6 +155,18 @@ test.each([
     side: 'server',
     message: `Cannot connect to pay.test:443 through the proxy proxy.test:3128: ${why} [MITM_UPSTREAM_PROXY_FAILED]`,
   })
+})
+
+test('a name that holds the end of a line does not get into the request', async () => {
+  const destination = { host: 'a.test HTTP/1.1\r\nX: y', port: 80 }
+  const { asked, error } = await attempt({ destination, answers: [] })
+  expect(error).toMatchObject({ code: 'MITM_UPSTREAM_PROXY_FAILED' })
+  expect(asked).toEqual([])
+})
+
+test('a proxy that finds a loop is believed', async () => {
+  const { error } = await attempt({ answers: ['HTTP/1.1 508 Loop Detected\r\n\r\n'] })
+  expect(error).toMatchObject({ code: 'MITM_LOOP', authority: 'pay.test:443' })
 })
 
 const SOCKS_OK = hex('05 00 00 01 00000000 0000')
@@ -209,12 +224,13 @@ test('a password that no SOCKS message can hold is refused without being shown',
   expect(String(error)).not.toContain('s3cret')
 })
 
-test('running out of time is a dial timeout', async () => {
+test('running out of time is a timeout of its own', async () => {
   const { error } = await attempt({ url: 'socks5://proxy.test:1080', answers: [hex('05 00')], timeoutMs: 30 })
   expect(error).toMatchObject({
-    code: 'MITM_DIAL_TIMEOUT',
+    code: 'MITM_UPSTREAM_PROXY_TIMEOUT',
     authority: 'pay.test:443',
-    message: 'Cannot connect to pay.test:443 through the proxy proxy.test:1080: no answer in 30 ms [MITM_DIAL_TIMEOUT]',
+    message:
+      'Cannot connect to pay.test:443 through the proxy proxy.test:1080: no answer in 30 ms [MITM_UPSTREAM_PROXY_TIMEOUT]',
   })
 })
 
@@ -224,11 +240,11 @@ test('the time is for the whole handshake: a proxy that dribbles does not prolon
   try {
     const work = connectThroughProxy(
       socket,
-      new URL('http://proxy.test'),
+      proxyAt('http://proxy.test'),
       { host: 'a.test', port: 1 },
       { timeoutMs: 40 },
     )
-    await expect(work).rejects.toMatchObject({ code: 'MITM_DIAL_TIMEOUT' })
+    await expect(work).rejects.toMatchObject({ code: 'MITM_UPSTREAM_PROXY_TIMEOUT' })
   } finally {
     clearInterval(dribble)
   }
@@ -241,32 +257,4 @@ test('an abort ends the handshake', async () => {
   const { error } = await working
   expect(isMitmError(error) && error.code).toBe('MITM_UPSTREAM_PROXY_FAILED')
   expect(String(error)).toContain('cancelled')
-})
-
-test.each([
-  ['pay.test', 443, ['pay.test'], true],
-  ['PAY.test.', 443, ['pay.TEST'], true],
-  ['a.pay.test', 443, ['pay.test'], false],
-  ['a.pay.test', 443, ['.pay.test'], true],
-  ['a.b.pay.test', 443, ['*.pay.test'], true],
-  ['pay.test', 443, ['.pay.test', '*.pay.test'], false],
-  ['mypay.test', 443, ['.pay.test', 'pay.test'], false],
-  ['pay.test', 443, ['pay.test:443'], true],
-  ['pay.test', 80, ['pay.test:443'], false],
-  ['a.pay.test', 80, ['*.pay.test:80'], true],
-  ['pay.test', 443, ['*'], true],
-  ['pay.test', 443, ['*:80'], false],
-  ['pay.test', 443, ['x.test', ' pay.test '], true],
-  ['pay.test', 443, ['', '.', ':443'], false],
-  ['pay.test', 443, [], false],
-  ['127.0.0.1', 80, ['127.0.0.1'], true],
-  ['127.0.0.1', 80, ['127.0.0.2', '127.0.0'], false],
-  ['::1', 80, ['::1'], true],
-  ['::1', 80, ['[::1]'], true],
-  ['[::1]', 80, ['0:0:0:0:0:0:0:1'], true],
-  ['::1', 80, ['[::1]:80'], true],
-  ['::1', 81, ['[::1]:80'], false],
-  ['2001:db8::1', 80, ['2001:db8::2'], false],
-])('bypassesProxy(%j, %i, %j) is %j', (host, port, noProxy, expected) => {
-  expect(bypassesProxy(host, port, noProxy)).toBe(expected)
 })

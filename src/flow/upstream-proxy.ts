@@ -1,27 +1,45 @@
 /** Asks an upstream proxy, over a socket that is connected to it, for a connection to somewhere else. */
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 import { errorText, isMitmError, MitmError, systemCode } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 import { readChunk } from '../internal/read-chunk.ts'
+import { authorityOf } from '../protocol.ts'
 import { AUTH_METHODS, parseGreetingReply, parseReply, parseUserPasswordReply } from '../protocols/socks/parse.ts'
 import type { ParseResult } from '../protocols/socks/parse.ts'
+import { secureServer } from '../tls/secure-server.ts'
+import { trustContext } from '../tls/trust.ts'
+import type { ResolvedUpstream, UpstreamProxy } from '../upstream-options.ts'
 import { clientGreeting, clientRequest, clientUserPassword, REPLY_MEANINGS } from '../protocols/socks/write.ts'
+import { layOver } from './close.ts'
 
 /** Largest head of a proxy's answer to CONNECT. */
 const MAX_HEAD_OCTETS = 64 * 1024
 
 /** What {@link connectThroughProxy} may be told. */
 export interface ProxyHandshakeOptions {
-  /** Milliseconds for the whole handshake. */
+  /** Milliseconds for all that is asked of the proxy. */
   timeoutMs: number
+  /** When they are over, on the clock of `performance.now()`. @defaultValue counted from now */
+  deadline?: number | undefined
   /** Ends the handshake with `MITM_UPSTREAM_PROXY_FAILED`. */
   signal?: AbortSignal | undefined
 }
 
+/** What {@link secureProxy} must be told. */
+export interface SecureProxyOptions {
+  /** Which certificates are trusted. */
+  readonly upstream: ResolvedUpstream
+  /** Milliseconds for all that is asked of the proxy. */
+  readonly timeoutMs: number
+  readonly deadline: number
+  readonly signal: AbortSignal
+}
+
 /**
- * Asks the proxy for a connection to `destination`: with CONNECT (RFC 9110 section 9.3.6), or with SOCKS5 (RFC 1928) for
- * `socks:` and `socks5:` URLs, which leaves it to the proxy to resolve names. User name and password are taken from the
- * URL; they are in no error's text.
+ * Asks the proxy for a connection to `destination`: with CONNECT (RFC 9110 section 9.3.6), or with SOCKS5 (RFC 1928),
+ * which leaves it to the proxy to resolve names. User name and password are in no error's text.
  *
  * Afterwards the socket is paused, has no listener of ours, and what the server may have sent already is in its buffer.
  * The caller keeps it, with an 'error' listener, and destroys it when this fails.
@@ -29,11 +47,11 @@ export interface ProxyHandshakeOptions {
  * @param socket - Connected to the proxy; nothing has been read from it.
  * @param destination - An IPv6 address without brackets.
  * @throws {@link MitmError} `MITM_UPSTREAM_PROXY_FAILED` when the proxy refuses, breaks the protocol or closes;
- *   `MITM_DIAL_TIMEOUT` when it does not answer in time.
+ *   `MITM_UPSTREAM_PROXY_TIMEOUT` when it does not answer in time.
  */
 export async function connectThroughProxy(
   socket: Duplex,
-  proxy: URL,
+  proxy: UpstreamProxy,
   destination: { readonly host: string; readonly port: number },
   options: ProxyHandshakeOptions,
 ): Promise<void> {
@@ -41,7 +59,7 @@ export async function connectThroughProxy(
   // A socket that breaks between two reads must not end the process; the next read says so.
   socket.on('error', ignore)
   try {
-    if (proxy.protocol === 'http:') await connectByHttp(handshake, proxy)
+    if (proxy.protocol !== 'socks5') await connectByHttp(handshake, proxy)
     else await connectBySocks(handshake, proxy, destination)
     handshake.finish()
   } catch (error) {
@@ -63,16 +81,16 @@ class Handshake {
 
   constructor(
     socket: Duplex,
-    proxy: URL,
+    proxy: UpstreamProxy,
     destination: { readonly host: string; readonly port: number },
     options: ProxyHandshakeOptions,
   ) {
     const { host, port } = destination
-    this.authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    this.authority = authorityOf({ host, port })
     this.#socket = socket
-    this.#proxy = proxy.host
+    this.#proxy = authorityOf(proxy)
     this.#options = options
-    this.#deadline = performance.now() + options.timeoutMs
+    this.#deadline = options.deadline ?? performance.now() + options.timeoutMs
   }
 
   write(octets: string | Buffer): void {
@@ -98,16 +116,22 @@ class Handshake {
   }
 
   /** The error that the proxy did not do what was asked. */
-  failure(why: string, cause?: unknown): MitmError {
+  failure(why: string, cause?: unknown, code: ErrorCode = 'MITM_UPSTREAM_PROXY_FAILED'): MitmError {
     const text = `Cannot connect to ${this.authority} through the proxy ${this.#proxy}: ${why}`
-    return new MitmError('MITM_UPSTREAM_PROXY_FAILED', text, { side: 'server', authority: this.authority, cause })
+    return new MitmError(code, text, { side: 'server', authority: this.authority, cause })
+  }
+
+  /** The error that the proxy took too long. */
+  timeout(): MitmError {
+    const text = `Cannot connect to ${this.authority} through the proxy ${this.#proxy}: no answer in ${this.#options.timeoutMs} ms`
+    return new MitmError('MITM_UPSTREAM_PROXY_TIMEOUT', text, { side: 'server', authority: this.authority })
   }
 
   #parse<T>(parse: (octets: Buffer) => ParseResult<T>): ParseResult<T> {
     try {
       return parse(this.#octets)
     } catch (error) {
-      if (isMitmError(error) && error.code === 'MITM_UPSTREAM_PROXY_FAILED') throw error
+      if (isMitmError(error) && error.authority !== undefined) throw error
       throw this.failure('it does not speak the protocol of its URL', error)
     }
   }
@@ -120,17 +144,18 @@ class Handshake {
     })
     if (chunk === 'end') throw this.failure('it closed the connection without an answer')
     if (chunk !== 'timeout') return chunk
-    const text = `Cannot connect to ${this.authority} through the proxy ${this.#proxy}: no answer in ${this.#options.timeoutMs} ms`
-    throw new MitmError('MITM_DIAL_TIMEOUT', text, { side: 'server', authority: this.authority })
+    throw this.timeout()
   }
 }
 
-async function connectByHttp(handshake: Handshake, proxy: URL): Promise<void> {
+async function connectByHttp(handshake: Handshake, proxy: UpstreamProxy): Promise<void> {
   const { authority } = handshake
-  const credentials = credentialsOf(proxy)
+  const credentials = proxy.credentials()
   const fields = credentials
     ? `Proxy-Authorization: Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}\r\n`
     : ''
+  // Protocols of users' own may name anything.
+  if (/[^\x21-\x7e]/.test(authority)) throw handshake.failure('an HTTP proxy cannot be asked for such a name')
   handshake.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${fields}\r\n`)
   for (;;) {
     const statusLine = await handshake.read((octets) => parseStatusLine(octets, handshake))
@@ -140,7 +165,12 @@ async function connectByHttp(handshake: Handshake, proxy: URL): Promise<void> {
     if (status?.startsWith('1') && status !== '101') continue
     const shown = statusLine.replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
     if (!status) throw handshake.failure(`it answered ${JSON.stringify(shown)}, expected an HTTP/1.1 status line`)
-    throw handshake.failure(`it answered ${shown.replace(/^\S+ /, '')}, expected 2xx`)
+    const answer = `it answered ${shown.replace(/^\S+ /, '')}`
+    if (status === '508') throw handshake.failure(answer, undefined, 'MITM_LOOP')
+    if (status !== '407') throw handshake.failure(`${answer}, expected 2xx`)
+    throw handshake.failure(
+      `${answer}: ${credentials ? 'it did not accept user name and password' : 'its URL has no user name'}`,
+    )
   }
 }
 
@@ -156,10 +186,10 @@ function parseStatusLine(octets: Buffer, handshake: Handshake): ParseResult<stri
 
 async function connectBySocks(
   handshake: Handshake,
-  proxy: URL,
+  proxy: UpstreamProxy,
   destination: { readonly host: string; readonly port: number },
 ): Promise<void> {
-  const credentials = credentialsOf(proxy)
+  const credentials = proxy.credentials()
   handshake.write(clientGreeting(credentials !== undefined))
   const { method } = await handshake.read(parseGreetingReply)
   if (method === AUTH_METHODS.userPassword && credentials) {
@@ -175,46 +205,50 @@ async function connectBySocks(
   if (code !== 0) throw handshake.failure(`it answered ${code}, ${REPLY_MEANINGS[code] ?? 'an unknown reply code'}`)
 }
 
-function credentialsOf(proxy: URL): { user: string; password: string } | undefined {
-  if (proxy.username === '' && proxy.password === '') return undefined
-  return { user: percentDecoded(proxy.username), password: percentDecoded(proxy.password) }
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    // A bare % that somebody did not encode, which URLs allow.
-    return text
-  }
-}
-
 function ignore(): void {
   // The next read tells.
 }
 
 /**
- * Whether a destination is reached without the proxy.
+ * Does the TLS handshake with an `https:` proxy, whose certificate is checked as those of servers are.
  *
- * @param host - Name or address; brackets and upper case do not matter.
- * @param noProxy - `name` (that name alone), `.suffix` and `*.suffix` (the names under it), each also with `:port`; `*` for
- *   everything. IPv6 addresses may stand in brackets, and must where a port follows. No ranges of addresses.
+ * @param raw - Connected to the proxy. The socket that is returned owns it from now on.
+ * @param destination - What is to be asked for afterwards, for errors.
+ * @throws {@link MitmError} `MITM_UPSTREAM_PROXY_FAILED`, `MITM_UPSTREAM_PROXY_TIMEOUT`; `raw` is destroyed.
  */
-export function bypassesProxy(host: string, port: number, noProxy: readonly string[]): boolean {
-  const name = normalized(host)
-  return noProxy.some((entry) => {
-    const [, pattern = '', onlyPort] = /^(\[.*\]|[^:]*|.*:.*:.*?)(?::(\d+))?$/.exec(entry.trim()) ?? []
-    const wanted = normalized(pattern)
-    if (wanted === '' || (onlyPort !== undefined && Number(onlyPort) !== port)) return false
-    if (wanted === '*') return true
-    const suffix = wanted.startsWith('*.') ? wanted.slice(1) : wanted
-    return suffix.startsWith('.') ? name.endsWith(suffix) && name.length > suffix.length : name === suffix
-  })
-}
-
-/** Lower case, without brackets and the dot of the root; IPv6 addresses in their canonical text. */
-function normalized(host: string): string {
-  const bare = host.toLowerCase().replace(/^\[|\]$/g, '')
-  if (bare.includes(':') && URL.canParse(`http://[${bare}]`)) return new URL(`http://[${bare}]`).hostname.slice(1, -1)
-  return bare.replace(/\.$/, '')
+export async function secureProxy(
+  raw: Socket,
+  proxy: UpstreamProxy,
+  destination: { readonly host: string; readonly port: number },
+  options: SecureProxyOptions,
+): Promise<Socket> {
+  const { upstream, deadline, signal } = options
+  const handshake = new Handshake(raw, proxy, destination, options)
+  const onAbort = (): void => void raw.destroy()
+  signal.addEventListener('abort', onAbort)
+  try {
+    const { socket, authorizationError } = await secureServer(raw, {
+      host: proxy.host,
+      serverName: proxy.host,
+      alpnProtocols: ['http/1.1'],
+      secureContext: trustContext(upstream),
+      timeoutMs: Math.max(1, deadline - performance.now()),
+      authority: authorityOf(proxy),
+    })
+    if (authorizationError === undefined || !upstream.rejectUnauthorized) return layOver(socket, raw)
+    socket.destroy()
+    throw handshake.failure(
+      `its certificate cannot be trusted (${authorizationError}); upstream.ca adds a trusted authority, upstream.rejectUnauthorized: false trusts every one`,
+    )
+  } catch (error) {
+    if (!isMitmError(error) || error.code === 'MITM_INVALID_OPTION') throw error
+    if (error.code === 'MITM_SERVER_TLS_TIMEOUT') throw handshake.timeout()
+    if (error.code !== 'MITM_SERVER_TLS_FAILED') throw error
+    if (signal.aborted) throw handshake.failure('cancelled')
+    const { cause } = error
+    const why = cause === undefined ? 'it closed the connection during the TLS handshake' : errorText(cause)
+    throw handshake.failure(`no TLS with it: ${why}`, cause)
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

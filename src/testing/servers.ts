@@ -22,9 +22,7 @@ export class TestServer implements AsyncDisposable {
     this.server = server
     server.on('connection', (socket: Socket) => {
       this.accepted++
-      this.#sockets.add(socket)
-      socket.on('error', () => undefined)
-      socket.once('close', () => this.#sockets.delete(socket))
+      this.keep(socket)
     })
     server.on('tlsClientError', () => undefined)
   }
@@ -32,6 +30,13 @@ export class TestServer implements AsyncDisposable {
   /** Calls back for each request that wants another protocol. */
   onUpgrade(listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void {
     this.server.on('upgrade', listener)
+  }
+
+  /** Destroys a socket with the server, if it is not closed before. */
+  keep(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('error', () => undefined)
+    socket.once('close', () => this.#sockets.delete(socket))
   }
 
   get port(): number {
@@ -46,8 +51,8 @@ export class TestServer implements AsyncDisposable {
     return `${address.includes(':') ? `[${address}]` : address}:${port}`
   }
 
-  async listen(host = '127.0.0.1'): Promise<this> {
-    this.server.listen(0, host)
+  async listen(host = '127.0.0.1', port = 0): Promise<this> {
+    this.server.listen(port, host)
     await once(this.server, 'listening')
     return this
   }

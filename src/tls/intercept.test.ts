@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 import { describe, expect, it } from 'vitest'
 
-import type { UpstreamOptions } from '../options.ts'
+import type { UpstreamOptions } from '../upstream-options.ts'
 import { startMitm } from '../test-mitm.ts'
 import type { TestMitm } from '../test-mitm.ts'
 import { connectTo, secureWire, takeResponse, tunnelTo } from '../testing/clients.ts'

@@ -5,6 +5,7 @@ import { connect } from 'node:tls'
 import type { SecureContext, TLSSocket } from 'node:tls'
 
 import { errorText, MitmError } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 
 /** What a handshake with a server needs. */
 export interface SecureServerOptions {
@@ -32,7 +33,8 @@ export interface SecuredServer {
  * Does the handshake. A certificate that is not accepted is told, not thrown: the client may want to see it as bad.
  *
  * @param raw - The connected socket; the secured one owns it from now on.
- * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED` when there is no handshake, with the cause; the socket is destroyed.
+ * @throws {@link MitmError} `MITM_SERVER_TLS_FAILED` when there is no handshake, with the cause, `MITM_SERVER_TLS_TIMEOUT`
+ *   when it takes too long; the socket is destroyed.
  */
 export function secureServer(raw: Socket, options: SecureServerOptions): Promise<SecuredServer> {
   return new Promise((resolve, reject) => {
@@ -46,13 +48,16 @@ export function secureServer(raw: Socket, options: SecureServerOptions): Promise
       rejectUnauthorized: false,
     })
     if (options.onKeyLog) socket.on('keylog', options.onKeyLog)
-    const fail = (why: string, cause?: unknown): void => {
+    const fail = (why: string, cause?: unknown, code: ErrorCode = 'MITM_SERVER_TLS_FAILED'): void => {
       clearTimeout(timer)
       socket.destroy()
       const text = `Cannot secure the connection to ${options.authority}: ${why}`
-      reject(new MitmError('MITM_SERVER_TLS_FAILED', text, { side: 'server', authority: options.authority, cause }))
+      reject(new MitmError(code, text, { side: 'server', authority: options.authority, cause }))
     }
-    const timer = setTimeout(() => fail(`no TLS handshake in ${options.timeoutMs} ms`), options.timeoutMs)
+    const timer = setTimeout(
+      () => fail(`no TLS handshake in ${options.timeoutMs} ms`, undefined, 'MITM_SERVER_TLS_TIMEOUT'),
+      options.timeoutMs,
+    )
     socket.on('error', (error) => fail(errorText(error), error))
     socket.once('close', () => fail('the server closed the connection during the TLS handshake'))
     socket.once('secureConnect', () => {

@@ -3,7 +3,7 @@ import * as tls from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
 import { errorText, MitmError } from '../errors.ts'
-import type { UpstreamOptions } from '../options.ts'
+import type { ResolvedUpstream } from '../upstream-options.ts'
 
 let contexts = new Map<string, SecureContext>()
 
@@ -13,8 +13,8 @@ let contexts = new Map<string, SecureContext>()
  *
  * @throws {@link MitmError} `MITM_INVALID_OPTION` when `upstream.ca` is not a certificate.
  */
-export function trustContext(upstream: UpstreamOptions): SecureContext {
-  const extra = [upstream.ca ?? []].flat().map(String)
+export function trustContext(upstream: Pick<ResolvedUpstream, 'ca'>): SecureContext {
+  const extra = upstream.ca
   const key = extra.join('\n')
   let context = contexts.get(key)
   if (!context) {

@@ -25,7 +25,11 @@ export function errorResponse(status: number, error: MitmError): RewrittenRespon
 /** The status for an error met on the way to the server (RFC 9110 sections 15.6.3 and 15.6.5). */
 export function statusFor(error: MitmError): number {
   switch (error.code) {
+    case 'MITM_DNS_TIMEOUT':
     case 'MITM_DIAL_TIMEOUT':
+    case 'MITM_UPSTREAM_PROXY_TIMEOUT':
+    case 'MITM_SERVER_TLS_TIMEOUT':
+    case 'MITM_RESPONSE_TIMEOUT':
       return 504
     case 'MITM_LOOP':
       return 508

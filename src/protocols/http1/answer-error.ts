@@ -1,5 +1,6 @@
 /** Errors that the client is told of in place of a response. */
-import type { MitmError } from '../../errors.ts'
+import { MitmError } from '../../errors.ts'
+import { authorityOf } from '../../protocol.ts'
 import { writeAnswer } from './answer.ts'
 import { errorResponse, statusFor } from '../http/error-response.ts'
 import type { Session } from './session.ts'
@@ -26,4 +27,18 @@ export async function answerError(session: Session, transfer: Transfer, error: M
 /** As {@link answerError}, for those who cannot wait. */
 export function answerErrorLater(session: Session, transfer: Transfer, error: MitmError): void {
   answerError(session, transfer, error).catch((failure: unknown) => session.fail(failure))
+}
+
+/** Answers in place of a server that has not begun to in time, and waits for it no longer. */
+export function answerLate(session: Session, transfer: Transfer): void {
+  const { exchange, destination } = transfer
+  const { method, url } = exchange.request
+  const { responseTimeoutMs } = session.connection.flow.settings
+  transfer.isGivenUp = true
+  // It stays the oldest, so that nothing of its response is taken for that of another.
+  transfer.responseMode = 'drop'
+  session.connection.end('failed')
+  const text = `No response to ${method} ${url}: ${exchange.serverAddress} has had the request for ${responseTimeoutMs} ms`
+  const authority = authorityOf(destination)
+  answerErrorLater(session, transfer, new MitmError('MITM_RESPONSE_TIMEOUT', text, { side: 'server', authority }))
 }

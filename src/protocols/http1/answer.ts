@@ -56,7 +56,7 @@ export async function writeAnswer(
   response: RewrittenResponse,
   answeredBy: Exchange['answeredBy'],
 ): Promise<void> {
-  transfer.closesClient = !transfer.facts.keepsAlive
+  transfer.closesClient = !transfer.facts.keepsAlive || transfer.isGivenUp
   await compose(session, transfer, response, answeredBy)
   await finishAnswer(session, transfer)
 }

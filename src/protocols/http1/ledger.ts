@@ -2,6 +2,7 @@
 import type { ConnectionFlow } from '../../connection.ts'
 import type { MitmError } from '../../errors.ts'
 import type { Exchange, ExchangeEndReason, Field, HttpResponse } from '../../exchange.ts'
+import { ResponseDeadline } from './response-deadline.ts'
 import type { Transfer } from './transfer.ts'
 import { noteWebSocket } from './web-socket-session.ts'
 
@@ -12,12 +13,14 @@ export class Ledger {
   /** Sent to the server and not answered to the end, oldest first. */
   readonly #pending: Transfer[] = []
   readonly #open = new Set<Transfer>()
+  readonly #deadline: ResponseDeadline
   #onceIdle: (() => void)[] = []
 
   /** @param onEnd - Told of each exchange that is over. */
   constructor(flow: ConnectionFlow, onEnd: (transfer: Transfer) => void) {
     this.#flow = flow
     this.#onEnd = onEnd
+    this.#deadline = new ResponseDeadline(flow.settings.responseTimeoutMs)
   }
 
   /** The exchange that the next response is for. */
@@ -60,6 +63,17 @@ export class Ledger {
   sent(transfer: Transfer, serverAddress: string): void {
     transfer.exchange.serverAddress = serverAddress
     this.#pending.push(transfer)
+    this.#deadline.watch(this.oldest)
+  }
+
+  /** The final response of the server has begun. */
+  responseBegun(): void {
+    this.#deadline.watch(this.oldest)
+  }
+
+  /** An interim response has come. */
+  interimCame(): void {
+    this.#deadline.prolong()
   }
 
   isSent(transfer: Transfer): boolean {
@@ -73,6 +87,7 @@ export class Ledger {
     exchange.timings.requestEndMs = exchange.elapsedMs()
     exchange.request.finish(true, trailers)
     this.#flow.notify('requestEnded', exchange)
+    this.#deadline.watch(this.oldest)
     if (transfer.isResponseOver) this.end(transfer, 'complete')
   }
 
@@ -94,6 +109,7 @@ export class Ledger {
       const at = this.#pending.indexOf(transfer)
       if (at >= 0) this.#pending.splice(at, 1)
     }
+    this.#deadline.watch(this.oldest)
     if (this.#onceIdle.length > 0) this.#wake()
   }
 
@@ -101,6 +117,7 @@ export class Ledger {
   abandon(reason: ExchangeEndReason): number {
     const unanswered = this.#pending.splice(0)
     for (const transfer of unanswered) this.end(transfer, reason)
+    this.#deadline.watch(undefined)
     this.#wake()
     return unanswered.length
   }
@@ -131,6 +148,7 @@ export class Ledger {
       this.end(transfer, transfer === upgraded ? 'upgraded' : reason)
     }
     this.#pending.length = 0
+    this.#deadline.watch(undefined)
     this.#wake()
   }
 

@@ -9,6 +9,7 @@ import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
+import { answerLate } from './answer-error.ts'
 import { unknownFacts } from './facts.ts'
 import type { HeadFacts } from './facts.ts'
 import { Framer } from './framer.ts'
@@ -165,6 +166,9 @@ export class RequestSide {
     const request = new HttpRequest(this.#parserFor(destination), octets)
     const transfer = new Transfer(new Exchange(connection, request), facts, destination)
     this.#current = transfer
+    if (connection.flow.settings.responseTimeoutMs !== undefined) {
+      transfer.onLate = () => answerLate(this.#session, transfer)
+    }
     this.#session.ledger.begin(transfer)
     return transfer
   }

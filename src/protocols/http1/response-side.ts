@@ -58,6 +58,8 @@ export class ResponseSide {
 
   #onPart(part: Part): MaybePromise<void> {
     const transfer = this.#session.ledger.oldest
+    // Somebody else has answered: what comes now comes too late.
+    if (transfer?.isGivenUp) return undefined
     if (!transfer || part.kind === 'opaque') return this.#onOpaque(part, transfer)
     switch (part.kind) {
       case 'head':
@@ -75,6 +77,7 @@ export class ResponseSide {
 
   #onInterim(transfer: Transfer, { octets, facts }: PartOf<'head'>): MaybePromise<void> {
     transfer.exchange.interim.push(new HttpResponse(responseParser, octets))
+    this.#session.ledger.interimCame()
     // The client was told already.
     if (facts.status === 100 && transfer.hasContinued) return undefined
     return this.#pass(transfer, octets)
@@ -83,6 +86,7 @@ export class ResponseSide {
   #onHead(transfer: Transfer, { octets, facts }: PartOf<'head'>): MaybePromise<void> {
     const response = new HttpResponse(responseParser, octets)
     transfer.status = facts.status
+    this.#session.ledger.responseBegun()
     transfer.closesClient = facts.isCloseDelimited || !facts.keepsAlive
     if (facts.isCloseDelimited) this.#session.nothingFollows(transfer)
     const { plan } = transfer

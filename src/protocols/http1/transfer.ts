@@ -50,6 +50,10 @@ export class Transfer {
   isOver = false
   /** Whether a rule lets the client wait, perhaps for ever: a client that ends its side then has left. */
   isLingering = false
+  /** Whether the server is waited for no longer, so that no response can follow on this connection. */
+  isGivenUp = false
+  /** Called when the server has not begun to answer in time. */
+  onLate: (() => void) | undefined
   /** Whether the connection to the client ends after this response. */
   closesClient = false
   #controller: AbortController | undefined
