@@ -3,11 +3,12 @@
  * observer beside it; where somebody could, it is taken apart by a bridge.
  */
 import type { Connection } from '../../connection.ts'
-import { InvalidProtocol } from '../../errors.ts'
+import { InvalidProtocol, isMitmError } from '../../errors.ts'
 import { Protocol } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
 import { Bridge } from './bridge.ts'
 import { PREFACE } from './frame.ts'
+import { relayHttp2 } from './relay.ts'
 
 /** Relays and bridges HTTP/2. */
 export class Http2 extends Protocol {
@@ -42,6 +43,22 @@ export class Http2 extends Protocol {
     const first = this.#first.get(connection) ?? Buffer.alloc(0)
     this.#first.delete(connection)
     connection.layers.push('http/2')
-    await new Bridge(connection, this.bufferSize).run(first)
+    if (await canRelay(connection)) await relayHttp2(connection, first, this.bufferSize)
+    else await new Bridge(connection, this.bufferSize).run(first)
   }
+}
+
+/** Whether octets can pass as they are: nobody could touch them, and the server speaks HTTP/2 as well. Connects it, then. */
+async function canRelay(connection: Connection): Promise<boolean> {
+  const { destination, flow, isTunnelled, clientTls } = connection
+  if (!isTunnelled || !destination || flow.mayIntercept(destination)) return false
+  try {
+    await connection.open(destination)
+  } catch (error) {
+    // A failure is told to the client in answer to its requests.
+    if (isMitmError(error)) return false
+    throw error
+  }
+  // In clear, nobody has said what the server speaks: what its client takes it for.
+  return connection.serverTls ? connection.serverTls.alpn === 'h2' : clientTls === undefined
 }
