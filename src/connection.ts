@@ -6,7 +6,7 @@ import type { Fault, FaultFeed, FaultRecord } from './fault.ts'
 import { Host } from './host.ts'
 import type { IdleTimer } from './internal/idle-timer.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention } from './middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention, OfferedAlpn } from './middleware.ts'
 import type { Destination, Protocol } from './protocol.ts'
 import type { WebSocketHandler } from './web-socket.ts'
 import type { WebSocketMessage } from './web-socket-message.ts'
@@ -90,6 +90,8 @@ export interface ConnectionFlow {
   readonly isIntercepting: boolean
   /** Whether a middleware could intercept a request to this host, as things are now. */
   mayIntercept(destination: Destination): boolean
+  /** What clients are to be offered by ALPN for this host; undefined: what its server chooses. */
+  offeredAlpn(destination: Destination): OfferedAlpn | undefined
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined>
   /** What goes wrong with the connection at this moment; undefined: nothing. */
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined

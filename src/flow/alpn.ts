@@ -1,4 +1,5 @@
 /** What is offered by ALPN (RFC 7301): to servers what the client offers, to clients what their server has chosen. */
+import { isHttp1Wanted } from '../middleware.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import type { ClientHello } from '../tls/client-hello.ts'
@@ -7,11 +8,15 @@ import type { LiveConnection } from './live-connection.ts'
 /** More servers than a test speaks to: what is known of them is then found out anew. */
 const MAX_KNOWN = 1000
 
-/** What of a client's offer can be relayed. What no protocol speaks is passed on as octets, but for these two. */
-export function relayedAlpn({ context }: LiveConnection, hello: ClientHello): readonly string[] {
-  const isSpoken = (name: string): boolean =>
-    context.protocols.some(({ alpnProtocols }) => alpnProtocols.includes(name))
-  return hello.alpnProtocols.filter((name) => (name !== 'h2' && name !== 'h3') || isSpoken(name))
+/**
+ * What of a client's offer can be relayed. What no protocol speaks is passed on as octets, but for two: `h3`, and `h2` where
+ * somebody wants HTTP/1 for certain.
+ */
+export function relayedAlpn(live: LiveConnection, hello: ClientHello, destination: Destination): readonly string[] {
+  const { protocols, pipeline } = live.context
+  const isSpoken = (name: string): boolean => protocols.some(({ alpnProtocols }) => alpnProtocols.includes(name))
+  const isFree = !isHttp1Wanted(pipeline.offeredAlpn(destination))
+  return hello.alpnProtocols.filter((name) => (name !== 'h2' && name !== 'h3') || (isFree && isSpoken(name)))
 }
 
 /** What a client may choose from where its server is not asked first, most wanted first. */

@@ -6,7 +6,7 @@ import { InjectedError } from '../fault-errors.ts'
 import { noteFault } from '../fault-record.ts'
 import type { Fault, FaultFeed } from '../fault.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention, OfferedAlpn } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import type { WebSocketHandler } from '../web-socket.ts'
 import type { WebSocketMessage } from '../web-socket-message.ts'
@@ -51,6 +51,10 @@ export abstract class ConnectionHooks {
 
   mayIntercept(destination: Destination): boolean {
     return this.context.pipeline.mayIntercept(destination)
+  }
+
+  offeredAlpn(destination: Destination): OfferedAlpn | undefined {
+    return this.context.pipeline.offeredAlpn(destination)
   }
 
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {

@@ -55,9 +55,10 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   const inTunnel = connection.destination
   const destination: Destination | undefined = inTunnel && { ...inTunnel, tls: true }
   const hostname = hello.serverName ?? destination?.host ?? ownAddress(live)
-  const offered = relayedAlpn(live, hello)
+  const wanted = destination ?? ownDestination(live, hostname)
+  const offered = relayedAlpn(live, hello, wanted)
 
-  const faulty = await injectTlsFaults(live, destination ?? ownDestination(live, hostname), hello)
+  const faulty = await injectTlsFaults(live, wanted, hello)
   if (faulty === 'over') return undefined
 
   let alpn: readonly string[]
@@ -71,10 +72,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
     // Who was offered one of them alone has not chosen.
     if (chosen !== undefined && offered.length > 1) rememberAlpn(context.chosenAlpn, destination, chosen)
     fault = live.refuses(secured.authorizationError) ? secured.authorizationError : undefined
-  } else
-    alpn = alpnWithoutServer(live, destination ?? ownDestination(live, hostname)).filter((each) =>
-      offered.includes(each),
-    )
+  } else alpn = alpnWithoutServer(live, wanted).filter((each) => offered.includes(each))
 
   const secureContext = await contextFor(live, hostname, { fault, faulty })
   const stream = live.clientStream

@@ -1,9 +1,11 @@
 /** The responses in which a mitm tells clients of errors of its own. */
 import { STATUS_CODES } from 'node:http'
 
-import type { MitmError } from '../../errors.ts'
+import { MitmError } from '../../errors.ts'
 import type { Exchange } from '../../exchange.ts'
 import type { RewrittenResponse } from '../../middleware.ts'
+import { authorityOf } from '../../protocol.ts'
+import type { Destination } from '../../protocol.ts'
 
 /** The field in which an answer of the mitm itself carries the code of its error. */
 const ERROR_FIELD = 'x-playwright-mitm-error'
@@ -59,4 +61,11 @@ export function upgradeRequired({ request }: Exchange, problem: string): Rewritt
     ],
     body: Buffer.from(`playwright-mitm: Cannot open the WebSocket ${request.url}: ${problem}\n`),
   }
+}
+
+/** The error for a server that has not begun to answer in time. */
+export function noResponse(exchange: Exchange, destination: Destination, timeoutMs: number | undefined): MitmError {
+  const { method, url } = exchange.request
+  const text = `No response to ${method} ${url}: ${exchange.serverAddress} has had the request for ${timeoutMs} ms`
+  return new MitmError('MITM_RESPONSE_TIMEOUT', text, { side: 'server', authority: authorityOf(destination) })
 }

@@ -1,8 +1,7 @@
 /** Errors that the client is told of in place of a response. */
-import { MitmError } from '../../errors.ts'
-import { authorityOf } from '../../protocol.ts'
+import type { MitmError } from '../../errors.ts'
 import { writeAnswer } from './answer.ts'
-import { errorResponse, statusFor } from '../http/error-response.ts'
+import { errorResponse, noResponse, statusFor } from '../http/error-response.ts'
 import type { Session } from './session.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -32,13 +31,10 @@ export function answerErrorLater(session: Session, transfer: Transfer, error: Mi
 /** Answers in place of a server that has not begun to in time, and waits for it no longer. */
 export function answerLate(session: Session, transfer: Transfer): void {
   const { exchange, destination } = transfer
-  const { method, url } = exchange.request
   const { responseTimeoutMs } = session.connection.flow.settings
   transfer.isGivenUp = true
   // It stays the oldest, so that nothing of its response is taken for that of another.
   transfer.responseMode = 'drop'
   session.connection.end('failed')
-  const text = `No response to ${method} ${url}: ${exchange.serverAddress} has had the request for ${responseTimeoutMs} ms`
-  const authority = authorityOf(destination)
-  answerErrorLater(session, transfer, new MitmError('MITM_RESPONSE_TIMEOUT', text, { side: 'server', authority }))
+  answerErrorLater(session, transfer, noResponse(exchange, destination, responseTimeoutMs))
 }

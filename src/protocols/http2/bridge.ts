@@ -10,6 +10,7 @@ import type { Connection, StreamEnd } from '../../connection.ts'
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import type { ExchangeEndReason } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
+import { isHttp1Wanted } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { SlowClosing } from '../http/slow-closing.ts'
 import { parseAuthority } from '../http1/head.ts'
@@ -78,6 +79,7 @@ export class Bridge {
       flow.listen({
         drain: () => this.goAway(constants.NGHTTP2_NO_ERROR),
         faultsAdded: () => this.#adoptFaults(),
+        interceptorsChanged: () => this.#drainForHttp1(),
       })
       if (signal.aborted) onAbort()
       else void this.#begin(first).catch((error: unknown) => this.fail(error))
@@ -192,6 +194,13 @@ export class Bridge {
     if (this.isOver || this.#open.size > 0) return
     this.connection.end('mitm-closed')
     void this.closing.wait('client').then(() => this.fail())
+  }
+
+  /** What there is in HTTP/1 only needs another connection. */
+  #drainForHttp1(): void {
+    const { destination, isTunnelled, flow } = this.connection
+    const isWanted = isTunnelled && destination && isHttp1Wanted(flow.offeredAlpn(destination))
+    if (isWanted) this.goAway(constants.NGHTTP2_NO_ERROR)
   }
 
   #adoptFaults(): void {

@@ -8,6 +8,7 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump, writeThrough } from '../../internal/pump.ts'
 import type { Destination } from '../../protocol.ts'
 import type { BodyPipe } from '../http/body-pipe.ts'
+import { noResponse } from '../http/error-response.ts'
 import { codedFailure } from '../http/messages.ts'
 import { answerError } from './bridge-answer.ts'
 import { fieldsOf } from './bridge-fields.ts'
@@ -47,6 +48,8 @@ export class BridgedRequest {
   #held: Buffer[] = []
   #trailers: readonly Field[] = []
   #hasTriedAgain = false
+  /** Runs while a response is due. */
+  #deadline: NodeJS.Timeout | undefined
 
   constructor(of: BridgedExchange) {
     this.#of = of
@@ -148,6 +151,7 @@ export class BridgedRequest {
     of.exchange.serverAddress = server.address
     try {
       this.#server = server.request(sending.head, sending.hasBody, this.#handlers(sending))
+      this.#watch()
     } catch (error) {
       of.response.onFailure({ kind: 'malformed', reason: errorText(error) })
     }
@@ -156,8 +160,14 @@ export class BridgedRequest {
   #handlers(sending: Sending): ResponseHandlers {
     const { response } = this.#of
     return {
-      interim: (head) => response.interim(head),
-      head: (head, isWhole) => this.#guarded(() => response.onHead(head, isWhole)),
+      interim: (head) => {
+        this.#deadline?.refresh()
+        response.interim(head)
+      },
+      head: (head, isWhole) => {
+        clearTimeout(this.#deadline)
+        return this.#guarded(() => response.onHead(head, isWhole))
+      },
       data: (octets) => this.#guarded(() => response.onBody(octets)),
       end: (trailers) => this.#guarded(() => response.onEnd(trailers)),
       failed: (failure) => {
@@ -167,6 +177,16 @@ export class BridgedRequest {
         } else response.onFailure(failure)
       },
     }
+  }
+
+  /** The time in which the server must begin to answer begins when it has the whole request. */
+  #watch(): void {
+    const { bridge, exchange, destination } = this.#of
+    const { responseTimeoutMs } = bridge.connection.flow.settings
+    if (responseTimeoutMs === undefined || !this.isOver || !this.#server || exchange.response) return
+    clearTimeout(this.#deadline)
+    const late = (): void => void answerError(this.#of, noResponse(exchange, destination, responseTimeoutMs))
+    this.#deadline = setTimeout(late, responseTimeoutMs)
   }
 
   /** What a step fails with breaks the exchange off. */
@@ -226,6 +246,7 @@ export class BridgedRequest {
 
   /** The exchange is over. */
   close(): void {
+    clearTimeout(this.#deadline)
     this.#pump?.stop()
     this.pipe?.close()
     // Nobody looks at what the client still sends.
@@ -267,6 +288,7 @@ export class BridgedRequest {
     exchange.timings.requestEndMs = exchange.elapsedMs()
     exchange.request.finish(true, trailers)
     bridge.connection.flow.notify('requestEnded', exchange)
+    this.#watch()
     this.#of.endIfOver()
   }
 }

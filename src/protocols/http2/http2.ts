@@ -52,6 +52,8 @@ export class Http2 extends Protocol {
 async function canRelay(connection: Connection): Promise<boolean> {
   const { destination, flow, isTunnelled, clientTls } = connection
   if (!isTunnelled || !destination || flow.mayIntercept(destination)) return false
+  // Only who takes exchanges apart can answer one that the server does not answer in time.
+  if (flow.settings.responseTimeoutMs !== undefined) return false
   try {
     await connection.open(destination)
   } catch (error) {
