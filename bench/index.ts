@@ -2,7 +2,7 @@
  * Measures what a mitm costs: `npm run bench`. Never fails for a number, only when something does not work.
  *
  * `--quick` measures less, `--json` prints JSON, `--profile FOLDER` writes CPU profiles of the proxies there, and names
- * (`cpu`, `start`, `host`, `memory`, `rules`, `paces`) choose what is measured.
+ * (`cpu`, `start`, `host`, `memory`, `rules`, `paces`, `stream`) choose what is measured.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -14,6 +14,7 @@ import { cpuOfRules, cpuPerRequest, memoryOfBody, newHost, startAndClose } from 
 import type { Amounts, Bench } from './measures.ts'
 import type { OriginCalls } from './origin.ts'
 import { paces } from './paces.ts'
+import { stream } from './stream.ts'
 import { machine, table, verdict } from './report.ts'
 import type { Result } from './report.ts'
 
@@ -24,6 +25,7 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Result[]>>> = 
   memory: memoryOfBody,
   rules: cpuOfRules,
   paces,
+  stream,
 }
 
 const FULL: Amounts = {

@@ -4,6 +4,8 @@ import type { SecureContext, TLSSocket } from 'node:tls'
 
 import { download, upload } from './bulk.ts'
 import { answer } from './child.ts'
+import { readChunks } from './chunks.ts'
+import type { Lateness } from './chunks.ts'
 import { BULK_HOST, SMALL_HOST, SMALL_RESPONSE, smallRequest } from './messages.ts'
 import { openTunnel, repeat } from './tunnel.ts'
 
@@ -19,6 +21,10 @@ export type LoadCalls = {
   first: { input: { port: number; host: string }; output: number }
   /** Moves a large body; the milliseconds from the request to the last octet of the response. */
   bulk: { input: { port: number; direction: 'download' | 'upload'; size: number }; output: number }
+  /** Opens a keep-alive connection through the proxy on this port, for `stream`. */
+  openStream: { input: number; output: null }
+  /** Asks on it for a response of so many chunks, and tells how late they are. */
+  stream: { input: { port: number; count: number }; output: Lateness }
   /** Sends requests one after the other on one connection; the milliseconds of each. */
   times: { input: { port: number; count: number }; output: number[] }
 }
@@ -61,6 +67,15 @@ answer<LoadCalls>({
     const tookMs = performance.now() - startedMs
     socket.destroy()
     return tookMs
+  },
+  openStream: async (port) => {
+    open.set(port, [await openTunnel(port, BULK_HOST, trust)])
+    return null
+  },
+  stream: ({ port, count }) => {
+    const [socket] = open.get(port) ?? []
+    if (!socket) throw new Error(`There is no connection through ${port}`)
+    return readChunks(socket, count)
   },
   times: async ({ port, count }) => {
     const socket = await openTunnel(port, SMALL_HOST, trust)

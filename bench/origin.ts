@@ -11,6 +11,7 @@ import { callbackify } from 'node:util'
 
 import { CertificateAuthority } from '../src/index.ts'
 import { answer } from './child.ts'
+import { chunksOf, sendChunks } from './chunks.ts'
 import { BULK_HOST, SMALL_HOST, SMALL_RESPONSE } from './messages.ts'
 
 /** What the origin has. */
@@ -48,7 +49,7 @@ function startSmall(options: TlsOptions): Promise<number> {
   return listen(server)
 }
 
-/** `GET /SIZE` is answered with as many octets, `POST` with the number of octets that came. */
+/** `GET /chunks/COUNT` is answered with as many chunks, `GET /SIZE` with as many octets, `POST` with the number of octets that came. */
 async function onBulk(request: IncomingMessage, response: ServerResponse): Promise<void> {
   let received = 0
   for await (const chunk of request) received += (chunk as Buffer).length
@@ -56,7 +57,10 @@ async function onBulk(request: IncomingMessage, response: ServerResponse): Promi
     response.end(String(received))
     return
   }
-  let left = Number(request.url?.slice(1))
+  const url = request.url ?? ''
+  const chunkCount = chunksOf(url)
+  if (chunkCount !== undefined) return sendChunks(response, chunkCount)
+  let left = Number(url.slice(1))
   response.setHeader('content-length', left)
   response.setHeader('content-type', 'application/octet-stream')
   const writeMore = (): void => {

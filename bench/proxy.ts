@@ -16,6 +16,8 @@ export type ProxyCalls = {
   start: { input: { kind: ProxyKind; origin: OriginFacts }; output: number }
   /** Adds so many rules, none of which means a request of this bench. */
   addRules: { input: number; output: null }
+  /** Lets all server-sent events pass a rule that changes none. */
+  rewriteEvents: { input: null; output: null }
   /** Slows everything down from now on; nothing, if nothing is said. */
   slow: { input: { kbps?: number; latencyMs?: number }; output: null }
   /** How much later than said the timers of this process run out, in milliseconds: the median. */
@@ -80,6 +82,10 @@ answer<ProxyCalls>({
   addRules: (count) => {
     ruleCount = count
     for (let at = 0; at < count; at++) addRule(at)
+    return null
+  },
+  rewriteEvents: () => {
+    mitm?.when('**').rewriteEvents(() => undefined)
     return null
   },
   slow: ({ kbps, latencyMs }) => {
