@@ -67,6 +67,17 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    what: 'fetch is told of a connection that is reset',
+    async run(page, stage) {
+      await readPieces(page)
+      const stream = (await stage.next()).begin()
+      stream.write('one')
+      await sees(page, 'status 200', 'one')
+      stream.reset()
+      await sees(page, 'status 200', 'one', 'TypeError: network error')
+    },
+  },
+  {
     what: 'the server learns that a page has given a response up',
     async run(page, stage) {
       await readPieces(page)
@@ -122,6 +133,18 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    what: 'EventSource connects anew when its connection is reset',
+    async run(page, stage) {
+      await listen(page)
+      const first = (await stage.next()).begin()
+      first.write('retry: 20\nid: 1\ndata: one\n\n')
+      await sees(page, 'open', 'message 1: one')
+      first.reset()
+      await sees(page, 'open', 'message 1: one', 'error: connecting')
+      expect((await stage.next()).lastEventId).toBe('1')
+    },
+  },
+  {
     what: 'EventSource connects anew when a stream ends in the midst of an event, which it discards',
     async run(page, stage) {
       await listen(page)
@@ -156,8 +179,8 @@ const ROWS: readonly Row[] = [
       await listen(page)
       const first = await stage.next()
       first.breakOff()
-      // On the connection that the page came by; Chromium sends it again by itself.
-      const again = await stage.next()
+      // On the connection that the page came by: in HTTP/1, Chromium sends it again by itself.
+      const again = first.isHttp2 ? first : await stage.next()
       const startMs = performance.now()
       again.breakOff()
       await sees(page, 'error: connecting')
@@ -190,13 +213,29 @@ const ROWS: readonly Row[] = [
   }),
 ]
 
-for (const { what, run } of ROWS) {
-  test(`${what}, without the mitm`, ({ direct, stage }) => run(direct, stage))
+for (const version of ['HTTP/1.1']) {
+  test.describe(version, () => {
+    test.use({ http2: version === 'HTTP/2' })
 
-  test(`${what}, through the mitm`, async ({ proxied, stage, mitm }) => {
-    await run(proxied, stage)
-    expect(mitm.errors).toEqual([])
+    for (const { what, run } of ROWS) {
+      test(`${what}, without the mitm`, async ({ direct, stage }) => {
+        await demandVersion(direct, version)
+        await run(direct, stage)
+      })
+
+      test(`${what}, through the mitm`, async ({ proxied, stage, mitm }) => {
+        await demandVersion(proxied, version)
+        await run(proxied, stage)
+        expect(mitm.errors).toEqual([])
+      })
+    }
   })
+}
+
+/** Not a test of HTTP/1.1 by another name. */
+async function demandVersion(page: Page, version: string): Promise<void> {
+  const protocol = await page.evaluate(`performance.getEntriesByType('navigation')[0].nextHopProtocol`)
+  expect(protocol).toBe(version === 'HTTP/2' ? 'h2' : 'http/1.1')
 }
 
 /** Waits until the page has seen this, and nothing else. */

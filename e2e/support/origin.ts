@@ -1,8 +1,9 @@
 /** Servers of the tests' own, that note what reached them. */
 import { createServer as createHttpServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createSecureServer as createHttp2Server } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { CertificateAuthority } from 'playwright-mitm/core'
 
@@ -34,10 +35,12 @@ export interface OriginOptions {
   answers: Readonly<Record<string, Answer>>
   /** Who signs for the names that clients ask for; plain HTTP without one. */
   authority?: Pick<CertificateAuthority, 'contextFor'>
+  /** Whether it speaks HTTP/2 as well, with clients that ask for it in the TLS handshake. @defaultValue false */
+  http2?: boolean
 }
 
 /** Starts a server on a free port of the loopback interface. */
-export async function startOrigin({ answers, authority }: OriginOptions): Promise<Origin> {
+export async function startOrigin({ answers, authority, http2 = false }: OriginOptions): Promise<Origin> {
   const arrivals: Arrival[] = []
   const sockets = new Set<Socket>()
   let connectionCount = 0
@@ -51,9 +54,7 @@ export async function startOrigin({ answers, authority }: OriginOptions): Promis
       reply(answers[url.replace(/\?.*/s, '')], request, response, body)
     })
   }
-  const server = authority
-    ? createHttpsServer({ SNICallback: (name, done) => void contextOf(authority, name, done) }, listener)
-    : createHttpServer(listener)
+  const server = authority ? startSecure(authority, listener, http2) : createHttpServer(listener)
   server.on('connection', (socket: Socket) => {
     connectionCount++
     sockets.add(socket)
@@ -80,6 +81,17 @@ export async function startOrigin({ answers, authority }: OriginOptions): Promis
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+function startSecure(authority: Pick<CertificateAuthority, 'contextFor'>, listener: Listener, http2: boolean): Server {
+  const options = {
+    SNICallback: (name: string, done: Parameters<typeof contextOf>[2]) => void contextOf(authority, name, done),
+  }
+  if (!http2) return createHttpsServer(options, listener)
+  // Boundary: Node's requests and responses of HTTP/2 are made to be used like those of HTTP/1.
+  return createHttp2Server({ ...options, allowHTTP1: true }, listener as never)
 }
 
 async function contextOf(

@@ -9,6 +9,8 @@ import type { Answer, Origin } from './origin.ts'
 export interface SiteFixtures {
   /** What the site answers; set by `test.use()`. */
   answers: Readonly<Record<string, Answer>>
+  /** Whether the site speaks HTTP/2 as well; set by `test.use()`. @defaultValue false */
+  http2: boolean
   site: Origin
 }
 
@@ -26,9 +28,10 @@ export const test: ReturnType<typeof base.extend<SiteFixtures, SiteWorkerFixture
   SiteWorkerFixtures
 >({
   answers: [{ '/': PAGE }, { option: true }],
+  http2: [false, { option: true }],
   siteAuthority: [async ({}, use) => use(await CertificateAuthority.create()), { scope: 'worker' }],
-  site: async ({ answers, siteAuthority }, use) => {
-    const site = await startOrigin({ answers: { '/': PAGE, ...answers }, authority: siteAuthority })
+  site: async ({ answers, http2, siteAuthority }, use) => {
+    const site = await startOrigin({ answers: { '/': PAGE, ...answers }, authority: siteAuthority, http2 })
     await use(site)
     await site.close()
   },

@@ -1,5 +1,7 @@
 /** `test` with a site whose streams a test writes, piece by piece, and with a page that reaches it past the mitm. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, Http2ServerResponse } from 'node:http2'
+import type { Server, Socket } from 'node:net'
 import type { Page } from '@playwright/test'
 import type { Answer } from './origin.ts'
 import { test as siteTest } from './site.ts'
@@ -11,7 +13,11 @@ export class ServerStream {
   /** Resolves when the client has left, or the response has gone. */
   readonly closed: Promise<void>
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  readonly #raw: Socket | undefined
+
+  /** @param raw - The socket below TLS, which alone can send a reset. */
+  constructor(request: IncomingMessage, response: ServerResponse, raw: Socket | undefined) {
+    this.#raw = raw
     this.request = request
     this.response = response
     this.closed = new Promise((resolve) => {
@@ -38,9 +44,21 @@ export class ServerStream {
     this.response.end(text)
   }
 
-  /** Ends the connection in the midst of the body, with a FIN. */
+  get isHttp2(): boolean {
+    return this.request.httpVersion === '2.0'
+  }
+
+  /** Breaks off: ends the connection with a FIN; in HTTP/2, resets the stream with INTERNAL_ERROR. */
   breakOff(): void {
-    this.response.socket?.end()
+    // Boundary: see startOrigin().
+    const response: unknown = this.response
+    if (response instanceof Http2ServerResponse) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    else this.response.socket?.end()
+  }
+
+  /** Resets the connection; in HTTP/2 with all that runs on it. */
+  reset(): void {
+    this.#raw?.resetAndDestroy()
   }
 }
 
@@ -50,14 +68,20 @@ export class Stage {
   count = 0
   readonly #arrived: ServerStream[] = []
   readonly #waiting: ((stream: ServerStream) => void)[] = []
+  readonly #sockets = new Map<number | undefined, Socket>()
 
   /** What the site answers with, for paths of which the test writes the response. */
   readonly answer: Answer = (request, response) => {
     this.count++
-    const stream = new ServerStream(request, response)
+    const stream = new ServerStream(request, response, this.#sockets.get(request.socket.remotePort))
     const take = this.#waiting.shift()
     if (take) take(stream)
     else this.#arrived.push(stream)
+  }
+
+  /** Keeps the raw sockets of a server. */
+  watch(server: Server): void {
+    server.on('connection', (socket: Socket) => this.#sockets.set(socket.remotePort, socket))
   }
 
   /** The next stream that a client opens, or has opened. */
@@ -86,6 +110,10 @@ export const test: ReturnType<typeof siteTest.extend<StreamFixtures>> = siteTest
   stage: async ({}, use) => use(new Stage()),
   answers: async ({ stage, answers }, use) => {
     await use({ '/stream': stage.answer, '/events': stage.answer, '/after': 'all is well', ...answers })
+  },
+  site: async ({ site, stage }, use) => {
+    stage.watch(site.server)
+    await use(site)
   },
   direct: async ({ browser, site }, use) => {
     // An address that the browser may reach past this proxy, which does not exist.

@@ -54,8 +54,26 @@ describe('a client that half-closes', () => {
     expect(await server.rest()).toContain('half')
     server.end()
     await client.ended
-    await expect.poll(() => mitm.exchanges[0]?.endReason).toMatch(/closed/)
+    await expect.poll(() => mitm.exchanges[0]?.endReason).toBe('client-closed')
     expect(mitm.exchanges[0]?.request.isComplete).toBe(false)
+  })
+
+  it('while it waits, as one that leaves does, is who closed it, though the server closes as well', async () => {
+    await using origin = await wireServer()
+    await using mitm = await startMitm()
+    const client = await tunnelTo(mitm, origin.authority)
+    client.write(`${GET}${GET}`)
+    const server = await origin.next()
+    await server.until('\r\n\r\nGET')
+    server.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
+    await client.until('half')
+    client.end()
+    expect(await server.ended).toBe('fin')
+    server.end()
+    await client.ended
+    await expect
+      .poll(() => mitm.exchanges.map(({ endReason }) => endReason))
+      .toEqual(['client-closed', 'client-closed'])
   })
 
   it('in a raw tunnel gets all that the server still says', async () => {

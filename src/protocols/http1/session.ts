@@ -365,7 +365,9 @@ export class Session {
   #serverOver(end: StreamEnd): MaybePromise<void> {
     if (this.isOver) return undefined
     const { flow, destination, client } = this.connection
-    const unanswered = this.ledger.abandon(end.kind === 'error' ? 'server-reset' : 'server-closed')
+    // A server that closes behind its client only follows it.
+    const closed = this.#clientEnd ? 'client-closed' : 'server-closed'
+    const unanswered = this.ledger.abandon(end.kind === 'error' ? 'server-reset' : closed)
     const isOwn = this.isTunnelled && (!this.#server.destination || this.#server.leadsTo(destination))
     const isLost = unanswered > 0 || this.isOpaque || end.kind === 'error'
     // A proxy client may go on to other hosts: a server that ends between two exchanges is none of its business.
