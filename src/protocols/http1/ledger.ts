@@ -1,5 +1,5 @@
 /** The exchanges of one HTTP/1 connection that are under way, and who is told of their moments. */
-import type { ConnectionFlow } from '../../connection.ts'
+import type { ConnectionFlow, StreamEnd } from '../../connection.ts'
 import type { MitmError } from '../../errors.ts'
 import type { Exchange, ExchangeEndReason, Field, HttpResponse } from '../../exchange.ts'
 import { ResponseDeadline } from './response-deadline.ts'
@@ -164,4 +164,10 @@ export class Ledger {
     if (this.#pending.length > 0) return
     for (const wake of this.#onceIdle.splice(0)) wake()
   }
+}
+
+/** Why exchanges end that a server leaves unanswered. One that closes behind its client only follows it. */
+export function reasonOfServerEnd(end: StreamEnd, clientEnd: StreamEnd | undefined): ExchangeEndReason {
+  if (end.kind === 'error') return 'server-reset'
+  return clientEnd ? 'client-closed' : 'server-closed'
 }

@@ -21,7 +21,7 @@ import { answerError } from './answer-error.ts'
 import { adoptFaults } from './faulty-transfer.ts'
 import { reasonOfEnd } from './finish.ts'
 import type { Part } from './framer.ts'
-import { Ledger } from './ledger.ts'
+import { Ledger, reasonOfServerEnd } from './ledger.ts'
 import type { Outbox } from '../http/outbox.ts'
 import { Passage } from './passage.ts'
 import { RequestSide } from './request-side.ts'
@@ -365,9 +365,7 @@ export class Session {
   #serverOver(end: StreamEnd): MaybePromise<void> {
     if (this.isOver) return undefined
     const { flow, destination, client } = this.connection
-    // A server that closes behind its client only follows it.
-    const closed = this.#clientEnd ? 'client-closed' : 'server-closed'
-    const unanswered = this.ledger.abandon(end.kind === 'error' ? 'server-reset' : closed)
+    const unanswered = this.ledger.abandon(reasonOfServerEnd(end, this.#clientEnd))
     const isOwn = this.isTunnelled && (!this.#server.destination || this.#server.leadsTo(destination))
     const isLost = unanswered > 0 || this.isOpaque || end.kind === 'error'
     // A proxy client may go on to other hosts: a server that ends between two exchanges is none of its business.
