@@ -1,5 +1,5 @@
 /** What a client says of itself before anything else: its SETTINGS, which follow its preface (RFC 9113 section 3.4). */
-import { getUnpackedSettings } from 'node:http2'
+import { getPackedSettings, getUnpackedSettings } from 'node:http2'
 import type { Settings } from 'node:http2'
 
 import { FRAME, FRAME_HEAD_BYTES, PREFACE } from './frame.ts'
@@ -15,12 +15,15 @@ export function settingsOf(octets: Buffer): Settings | undefined {
   if (payload.length < length || length === 0 || length % SETTING_BYTES !== 0) return undefined
   try {
     const { initialWindowSize, maxHeaderListSize, maxFrameSize, headerTableSize } = getUnpackedSettings(payload)
-    return {
+    const settings: Settings = {
       ...(initialWindowSize !== undefined && { initialWindowSize }),
       ...(maxHeaderListSize !== undefined && { maxHeaderListSize }),
       ...(maxFrameSize !== undefined && { maxFrameSize }),
       ...(headerTableSize !== undefined && { headerTableSize }),
     }
+    // Refuses values that there cannot be.
+    getPackedSettings(settings)
+    return settings
   } catch {
     return undefined // the session will say what is wrong with them
   }
