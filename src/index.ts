@@ -25,16 +25,21 @@ export type {
   FaultFeed,
   FaultPart,
   FaultRecord,
+  FaultyFrame,
   HeadPart,
   Http2Cut,
   Http2Part,
   InjectedFault,
+  MessageChange,
+  MessageOnItsWay,
   Pace,
   PacePart,
   RewritePart,
   TimedOctets,
   TlsPart,
   TunnelPart,
+  WebSocketAction,
+  WebSocketPart,
 } from './fault.ts'
 export * as faults from './faults/faults.ts'
 export { Host } from './host.ts'
@@ -104,11 +109,21 @@ export type { EventSourceInput, SseInit } from './rules/sse-act.ts'
 export type { Rule } from './rules/rule.ts'
 export type { DuringOptions } from './rules/limits.ts'
 export type { RuleActs } from './rules/rule-acts.ts'
+export type { MessageHandler, MessageHandlerOptions, WebSocketMockOptions } from './rules/web-socket-act.ts'
+export type { WebSocketRule } from './rules/web-socket-rule.ts'
 export type { SequenceStep } from './rules/sequence.ts'
 export { UnmatchedError } from './rules/unmatched.ts'
 export type { Unmatched, UnmatchedMode, UnmatchedOptions } from './rules/unmatched.ts'
 export type { TrafficSource } from './source.ts'
-export type { MessageVerdict, MitmWebSocket, WebSocketData, WebSocketHandler, WebSocketPeer } from './web-socket.ts'
+export type {
+  MessageVerdict,
+  MitmWebSocket,
+  MockedWebSocket,
+  WebSocketData,
+  WebSocketHandler,
+  WebSocketMock,
+  WebSocketPeer,
+} from './web-socket.ts'
 export { WebSocketMessage } from './web-socket-message.ts'
 export type { MessageDirection, MessageOutcome } from './web-socket-message.ts'
 export { WebSocketRecord } from './web-socket-record.ts'

@@ -258,7 +258,7 @@ export type Answer =
       readonly kind: 'block'
     }
   | {
-      /** Opens the WebSocket that is asked for; anything else is answered with 426. */
+      /** Opens the WebSocket that is asked for; anything else is answered with 400. */
       readonly kind: 'webSocket'
       readonly mock: WebSocketMock
     }

@@ -23,11 +23,13 @@ import * as faults from './faults/faults.ts'
 import { offline } from './faults/offline.ts'
 import { RuleList } from './rules/rule-list.ts'
 import type { Rule } from './rules/rule.ts'
+import type { WebSocketRule } from './rules/web-socket-rule.ts'
+import type { WebSocketMessage } from './web-socket-message.ts'
 import { UnmatchedPolicy } from './rules/unmatched.ts'
 import type { Unmatched } from './rules/unmatched.ts'
 import { makeTestAgent } from './test-agent.ts'
 import type { TestAgent } from './test-agent.ts'
-import { waitForExchange, waitForIdle, waitForServerSentEvent } from './waits.ts'
+import { waitForExchange, waitForIdle, waitForMessage, waitForServerSentEvent } from './waits.ts'
 import type { IdleOptions, WaitOptions } from './waits.ts'
 
 /** The options of a {@link TestMitm}: those of a {@link Mitm}, and what its rules need. */
@@ -206,6 +208,21 @@ export class TestMitm extends Mitm {
   }
 
   /**
+   * Waits for a message of a WebSocket whose handshake matches the filter. One that has passed already counts.
+   *
+   * @param matches - Which message. @defaultValue any
+   * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when the mitm is closed first; `MITM_INVALID_FILTER`,
+   *   `MITM_INVALID_OPTION`; what `matches` throws.
+   */
+  waitForMessage(
+    filter: ExchangeFilter,
+    matches: (message: WebSocketMessage) => boolean = () => true,
+    options: WaitOptions = {},
+  ): Promise<WebSocketMessage> {
+    return waitForMessage(this, filter, matches, options)
+  }
+
+  /**
    * Waits until the traffic has settled: no exchange in flight, and none begun for `quietMs`. Event streams and
    * connections that became another protocol (WebSocket) do not count as in flight, nor what a fault stalls.
    *
@@ -224,6 +241,18 @@ export class TestMitm extends Mitm {
   when(filter: ExchangeFilter): Rule {
     if (this.#isOver) throw new MitmError('MITM_NOT_RUNNING', 'Cannot make a rule for a mitm that was closed')
     return this.#rules.when(filter)
+  }
+
+  /**
+   * Makes a rule for the WebSockets that match: their messages can be read, changed, dropped, delayed and sent, and their
+   * server be mocked.
+   *
+   * @param filter - A URL with any of the schemes `ws`, `wss`, `http` and `https`, or any other filter of requests.
+   * @throws {@link MitmError} as `when`
+   */
+  webSocket(filter: ExchangeFilter): WebSocketRule {
+    if (this.#isOver) throw new MitmError('MITM_NOT_RUNNING', 'Cannot make a rule for a mitm that was closed')
+    return this.#rules.webSocket(filter)
   }
 
   /** `when({ method: 'GET', url })`. */

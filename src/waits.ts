@@ -6,6 +6,7 @@ import type { Signal } from './internal/signal.ts'
 import { demandKnown, invalidOption } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
 import type { ExchangeFilter } from './rules/filter.ts'
+import type { WebSocketMessage } from './web-socket-message.ts'
 
 /** How long the `waitFor` methods wait. */
 export interface WaitOptions {
@@ -93,6 +94,44 @@ export async function waitForServerSentEvent(
   throw new MitmError(
     'MITM_WAIT_TIMEOUT',
     `Waited for a server-sent event of ${compiled.text}: ${why}; ${others} others came in ${seen.size} event streams`,
+  )
+}
+
+/**
+ * Waits for a message of the WebSockets that match. One that has passed already counts.
+ *
+ * @throws {@link MitmError} `MITM_WAIT_TIMEOUT`, also when there will be no more traffic; `MITM_INVALID_FILTER`,
+ *   `MITM_INVALID_OPTION`; what `matches` throws.
+ */
+export async function waitForMessage(
+  traffic: Traffic,
+  filter: ExchangeFilter,
+  matches: (message: WebSocketMessage) => boolean,
+  options: WaitOptions,
+): Promise<WebSocketMessage> {
+  if (typeof matches !== 'function') throw invalidOption('matches', matches, 'a function that is given a message')
+  demandKnown(options, ['timeoutMs', 'signal'])
+  const { timeoutMs = DEFAULT_WAIT_MS, signal } = options
+  const compiled = compileFilter(filter, { webSocket: true })
+  const counts = { messages: 0, sockets: 0 }
+  const find = (): WebSocketMessage | undefined => {
+    const sockets = traffic.exchanges.filter(({ webSocket, messages }) => webSocket && messages.length > 0)
+    const meant = sockets.filter((exchange) => compiled.misses(exchange).length === 0)
+    counts.sockets = meant.length
+    counts.messages = meant.reduce((sum, { messages }) => sum + messages.length, 0)
+    // A held one may still become another: all are looked at each time.
+    for (const { messages } of meant) {
+      const found = messages.find((message) => matches(message))
+      if (found) return found
+    }
+    return undefined
+  }
+  const outcome = await traffic.changes.until(find, { timeoutMs, signal })
+  if (outcome.state === 'met') return outcome.value
+  const why = outcome.state === 'timeout' ? `none in ${timeoutMs} ms` : 'the mitm was closed'
+  throw new MitmError(
+    'MITM_WAIT_TIMEOUT',
+    `Waited for a message of ${compiled.text}: ${why}; ${counts.messages} others came in ${counts.sockets} WebSockets`,
   )
 }
 

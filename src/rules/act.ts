@@ -10,6 +10,7 @@ import type {
   RewrittenResponse,
   StreamRewrite,
 } from '../middleware.ts'
+import type { WebSocketHandler } from '../web-socket.ts'
 
 export { invalidRule } from './invalid-rule.ts'
 
@@ -31,6 +32,7 @@ export type Act = { readonly text: string } & (
   | { readonly kind: 'interim'; readonly response: InterimResponse }
   | { readonly kind: 'delay'; readonly ms: number }
   | { readonly kind: 'fault'; readonly fault: Fault }
+  | { readonly kind: 'webSocket'; readonly handler: WebSocketHandler }
 )
 
 /** Cuts the connection. */

@@ -4,7 +4,7 @@ import type { ConnectionMoment } from '../middleware.ts'
 import type { Act } from './act.ts'
 
 /** Where the faults of a rule are wanted. */
-export type FaultMoment = ConnectionMoment['stage'] | 'passthrough' | 'exchange' | 'exchangeUndialled'
+export type FaultMoment = ConnectionMoment['stage'] | 'passthrough' | 'late' | 'exchange' | 'exchangeUndialled'
 
 const PARTS_OF: Readonly<Record<FaultMoment, (part: FaultPart) => boolean>> = {
   tunnel: ({ stage }) => stage === 'dial' || stage === 'tunnel',
@@ -12,6 +12,8 @@ const PARTS_OF: Readonly<Record<FaultMoment, (part: FaultPart) => boolean>> = {
   // A handshake that is not the mitm's to do can only be late, or not be.
   passthrough: isForAnyHandshake,
   relay: ({ stage }) => stage === 'cut' || stage === 'pace',
+  // In an exchange that is under way.
+  late: ({ stage }) => stage === 'cut' || stage === 'pace' || stage === 'webSocket',
   // In a connection for which it was decided already whether the server can be reached.
   exchange: isForExchanges,
   exchangeUndialled: (part) => part.stage === 'dial' || isForExchanges(part),
@@ -60,6 +62,10 @@ export interface ActProfile {
   /** Whether anything of it can be done where TLS is not opened. */
   readonly isForClosedTls: boolean
   readonly relay: boolean
+  /** Anything that is done to open WebSockets. */
+  readonly webSocket: boolean
+  /** Whether nothing of it is for anything but WebSockets, and their handshakes. */
+  readonly isForWebSockets: boolean
   /** Faults that there are in HTTP/2 only. */
   readonly http2: boolean
   /** Faults that there are in HTTP/1 only: malformed heads, and octets that are none. */
@@ -86,12 +92,19 @@ export function profileOf(acts: readonly Act[]): ActProfile {
     passthrough: parts.some(isForAnyHandshake),
     isForClosedTls: acts.some((act) => !needsOpenedTls(act)),
     relay: has('cut') || has('pace'),
+    webSocket: has('webSocket') || acts.some(({ kind }) => kind === 'webSocket'),
+    isForWebSockets: acts.length > 0 && acts.every(isForWebSockets),
     http2: has('http2') || parts.some((part) => part.stage === 'cut' && part.http2 !== undefined),
     http1: has('head') || parts.some((part) => part.stage === 'answer' && part.answer.kind === 'raw'),
     cut: has('cut'),
     breaksConnections,
     isForNewConnections: breaksConnections || (!forExchanges && (has('tunnel') || has('tls'))),
   }
+}
+
+/** Whether an act is for WebSockets, and their handshakes, alone. */
+export function isForWebSockets(act: Act): boolean {
+  return act.kind === 'webSocket' || (act.kind === 'fault' && act.fault.isForWebSockets === true)
 }
 
 /** Whether an act can only be done where TLS is opened: it reads or writes HTTP, or what is in a handshake. */

@@ -1,10 +1,13 @@
 /** The parts of a filter that say where a request goes, how, and who made it. */
 import { types } from 'node:util'
 
+import type { Exchange } from '../exchange.ts'
 import { possibleSources, TRAFFIC_SOURCES } from '../source.ts'
 import type { TrafficSource } from '../source.ts'
+import { isWebSocketHandshake, webSocketUrl } from '../web-socket-handshake.ts'
 import { compileTest, valuePart } from './filter-part.ts'
 import type { FilterPart, ValueTest } from './filter-part.ts'
+import { invalidFilter } from './filter-text.ts'
 import { compileHostPattern } from './host-pattern.ts'
 import { authoritiesOf, locate } from './request-location.ts'
 import type { RequestLocation } from './request-location.ts'
@@ -58,16 +61,38 @@ export function compileProtocol(value: unknown): FilterPart {
   return valuePart('protocol', test, `over ${test.text}`, ({ request }) => request.httpVersion)
 }
 
+/** Compiles `webSocket`. @throws {@link MitmError} `MITM_INVALID_FILTER` */
+export function compileWebSocket(value: unknown): FilterPart {
+  if (typeof value !== 'boolean') throw invalidFilter('webSocket', value, 'true or false')
+  const expected = value ? 'the handshake of a WebSocket' : 'no handshake of a WebSocket'
+  return {
+    key: 'webSocket',
+    text: `that is ${expected}`,
+    stage: 'head',
+    matches: (exchange) => isWebSocketHandshake(exchange) === value,
+    misses: (exchange) =>
+      isWebSocketHandshake(exchange) === value ? [] : [`it is not ${expected}`.replace('not no', 'a')],
+    isForWebSockets: true,
+  }
+}
+
 /** Compiles `url`. @throws {@link MitmError} `MITM_INVALID_FILTER` */
 export function compileUrl(value: unknown): FilterPart {
   if (typeof value !== 'string') {
     const test = compileTest('url', value, 'a URL pattern, a RegExp, a matcher or a function', () => undefined)
-    return { ...locationPart('url', test.text, ({ href }) => test.test(href), 'href'), text: test.text }
+    // A RegExp for the URLs of WebSockets names their scheme.
+    const isForWebSockets = !types.isRegExp(value) || /ws/i.test(value.source)
+    const matches = ({ href }: RequestLocation, exchange: Exchange): boolean =>
+      test.test(href) || (isForWebSockets && isWebSocketHandshake(exchange) && test.test(webSocketUrl(href)))
+    return { ...locationPart('url', test.text, matches, 'href'), text: test.text, isForWebSockets }
   }
   const glob = compileUrlGlob('url', value)
+  const matches = (location: RequestLocation, exchange: Exchange): boolean =>
+    glob.matches(location, () => isWebSocketHandshake(exchange))
   return {
-    ...locationPart('url', value, (location) => glob.matches(location), 'href'),
+    ...locationPart('url', value, matches, 'href'),
     text: value,
+    isForWebSockets: glob.isForWebSockets,
     forecast: (destination) => glob.forecast(destination),
     isForConnections: !glob.needsPath,
     isForDestinations: !glob.needsPath,
@@ -122,17 +147,17 @@ function normalVersion(version: string): string {
 function locationPart(
   key: string,
   expected: string,
-  matches: (location: RequestLocation) => boolean,
+  matches: (location: RequestLocation, exchange: Exchange) => boolean,
   shown: 'href' | 'authority' | 'path',
 ): FilterPart {
   return {
     key,
     text: `with ${key} ${expected}`,
     stage: 'head',
-    matches: ({ request }) => matches(locate(request.url)),
-    misses({ request }) {
-      const location = locate(request.url)
-      return matches(location) ? [] : [`${key} is ${location[shown]}, expected ${expected}`]
+    matches: (exchange) => matches(locate(exchange.request.url), exchange),
+    misses(exchange) {
+      const location = locate(exchange.request.url)
+      return matches(location, exchange) ? [] : [`${key} is ${location[shown]}, expected ${expected}`]
     },
   }
 }

@@ -40,6 +40,8 @@ export interface FilterPart {
   readonly isForDestinations?: boolean
   /** Whether method and URL are all that it looks at, and it always says the same of them. @defaultValue false */
   readonly isPure?: boolean
+  /** Whether it may say something else of the handshake of a WebSocket than of any other request. @defaultValue false */
+  readonly isForWebSockets?: boolean
   /** A header field, in lower case, without which it cannot match. */
   readonly demandsField?: string
   /** Whether it matches every request there is. @defaultValue false */

@@ -10,6 +10,7 @@ import {
   compileProtocol,
   compileSource,
   compileUrl,
+  compileWebSocket,
 } from './filter-location.ts'
 import { compileMultipart } from './filter-multipart.ts'
 import { compileFault, compileStatus } from './filter-outcome.ts'
@@ -25,6 +26,7 @@ export const PART_KEYS = [
   'host',
   'source',
   'protocol',
+  'webSocket',
   'url',
   'path',
   'query',
@@ -47,6 +49,7 @@ const COMPILERS: { readonly [Key in PartKey]: (value: unknown) => FilterPart } =
   host: compileHost,
   source: compileSource,
   protocol: compileProtocol,
+  webSocket: compileWebSocket,
   url: compileUrl,
   path: compilePath,
   query: (value) =>
@@ -72,7 +75,7 @@ const COMPILERS: { readonly [Key in PartKey]: (value: unknown) => FilterPart } =
  */
 export function compilePart(key: PartKey, value: unknown): FilterPart {
   const part = COMPILERS[key](value)
-  const isPure = PURE_KEYS.has(key) && (typeof value === 'string' || types.isRegExp(value))
+  const isPure = PURE_KEYS.has(key) && (typeof value === 'string' || types.isRegExp(value)) && !part.isForWebSockets
   return isPure ? { ...part, isPure } : part
 }
 

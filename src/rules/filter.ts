@@ -57,7 +57,7 @@ export interface ExchangeFilterObject {
   /**
    * The whole URL: a pattern as in Playwright's `page.route`, where `*` is anything but `/`, `**` is anything, `{a,b}` is
    * either, `?` is itself and a backslash escapes. One that begins with `/` is for the path, and for the query too if
-   * it has a `?`.
+   * it has a `?`. With the scheme `ws` or `wss` it is for WebSockets alone; with `http` or `https`, for them too.
    */
   readonly url?: ValueFilter<string>
   /** `name` (on any port) or `name:port`; `*` is anything. RegExps and functions get `name:port`, without the scheme's own port. */
@@ -84,6 +84,8 @@ export interface ExchangeFilterObject {
   readonly source?: ValueFilter<TrafficSource> | readonly TrafficSource[]
   /** The status of the response. Not for rules. */
   readonly status?: number | RegExp | AsymmetricMatcher | ((actual: number) => boolean)
+  /** Whether it is the handshake of a WebSocket, or (`false`) is none. A `url` with `ws:` or `wss:` is `true` as well. */
+  readonly webSocket?: boolean
   /** The version of HTTP: `http/1.1`, `http/2`; in any case. */
   readonly protocol?: ValueFilter<string>
   /**
@@ -161,10 +163,11 @@ export interface CompiledFilter {
 /**
  * Checks and compiles a filter.
  *
+ * @param also - What must hold beside it.
  * @throws {@link MitmError} `MITM_INVALID_FILTER` naming the key, the value and what was expected.
  */
-export function compileFilter(filter: ExchangeFilter): CompiledFilter {
-  const parts = partsOf(filter)
+export function compileFilter(filter: ExchangeFilter, also: ExchangeFilterObject = {}): CompiledFilter {
+  const parts = [...partsOf(also), ...partsOf(filter)]
   const head = parts.filter(({ stage }) => stage === 'head')
   const rest = parts.filter(({ stage }) => stage !== 'head')
   const pure = parts.filter(({ isPure }) => isPure)

@@ -31,6 +31,7 @@ export function interventionOf(acts: readonly Act[], faults: FaultFeed | undefin
   const responseHead = parts.filter((part): part is HeadPart => part.stage === 'head')
   const clientData = of('clientData').map(({ transform }) => transform)
   const serverData = of('serverData').map(({ transform }) => transform)
+  const webSocket = of('webSocket').map(({ handler }) => handler)
   const interim = of('interim').map(({ response }) => response)
   const delayMs = of('delay').reduce((sum, { ms }) => sum + ms, 0)
   return {
@@ -43,6 +44,7 @@ export function interventionOf(acts: readonly Act[], faults: FaultFeed | undefin
     ...(responseHead.length > 0 && { responseHead }),
     ...(clientData.length > 0 && { clientData }),
     ...(serverData.length > 0 && { serverData }),
+    ...(webSocket.length > 0 && { webSocket }),
     ...(answer && { answer }),
     ...(faults && { faults }),
   }

@@ -72,7 +72,7 @@ export abstract class RuleActs {
   respond(answer: number | RespondInit | Responder, body?: AnswerBody, headers?: HeadersInput): this {
     return this.decide(
       'respond',
-      this.#made(() => respondAct(answer, body, headers, this.blame)),
+      this.made(() => respondAct(answer, body, headers, this.blame)),
     )
   }
 
@@ -80,7 +80,7 @@ export abstract class RuleActs {
   json(value: unknown, init?: JsonInit): this {
     return this.decide(
       'json',
-      this.#made(() => jsonAct(value, init, this.blame)),
+      this.made(() => jsonAct(value, init, this.blame)),
     )
   }
 
@@ -93,7 +93,7 @@ export abstract class RuleActs {
   redirect(url: string | URL, status = 302): this {
     return this.decide(
       'redirect',
-      this.#made(() => redirectAct(url, status, this.blame)),
+      this.made(() => redirectAct(url, status, this.blame)),
     )
   }
 
@@ -106,7 +106,7 @@ export abstract class RuleActs {
   sse(events: EventSourceInput | ((exchange: Exchange) => MaybePromise<EventSourceInput>), init: SseInit = {}): this {
     return this.decide(
       'sse',
-      this.#made(() => sseAct(events, init, this.blame)),
+      this.made(() => sseAct(events, init, this.blame)),
     )
   }
 
@@ -114,7 +114,7 @@ export abstract class RuleActs {
   block(): this {
     return this.decide(
       'block',
-      this.#made(() => blockAct()),
+      this.made(() => blockAct()),
     )
   }
 
@@ -134,7 +134,7 @@ export abstract class RuleActs {
 
   /** Sends a `1xx` response before anything else; not to a client of HTTP/1.0. @param status - 100 to 199, not 101. */
   interim(status: number, headers?: HeadersInput): this {
-    return this.add(this.#made(() => interimAct(status, headers)))
+    return this.add(this.made(() => interimAct(status, headers)))
   }
 
   /**
@@ -143,17 +143,17 @@ export abstract class RuleActs {
    * @param hints - The values of `link` fields, or header fields.
    */
   earlyHints(hints: string | readonly string[] | HeadersInput): this {
-    return this.add(this.#made(() => earlyHintsAct(hints)))
+    return this.add(this.made(() => earlyHintsAct(hints)))
   }
 
   /** Changes the request before it goes to the server. A function is called when the body has come whole. */
   rewriteRequest(change: RequestChange | RequestRewriter): this {
-    return this.add(this.#made(() => rewriteRequestAct(change, this.blame)))
+    return this.add(this.made(() => rewriteRequestAct(change, this.blame)))
   }
 
   /** Changes the response, the server's or an answer. A function is called when the body has come whole. */
   rewriteResponse(change: ResponseChange | ResponseRewriter): this {
-    return this.add(this.#made(() => rewriteResponseAct(change, this.blame)))
+    return this.add(this.made(() => rewriteResponseAct(change, this.blame)))
   }
 
   /**
@@ -163,7 +163,7 @@ export abstract class RuleActs {
    * @param options - With `keepHost` the `Host` field stays what it was.
    */
   forwardTo(origin: string, options?: { readonly keepHost?: boolean }): this {
-    return this.add(this.#made(() => forwardAct(origin, options)))
+    return this.add(this.made(() => forwardAct(origin, options)))
   }
 
   /**
@@ -173,12 +173,12 @@ export abstract class RuleActs {
    * @param factory - Makes a `TransformStream` of octets for each request.
    */
   transformRequest(factory: StreamFactory): this {
-    return this.add(this.#made(() => streamAct('requestStream', factory, this.blame)))
+    return this.add(this.made(() => streamAct('requestStream', factory, this.blame)))
   }
 
   /** As `transformRequest`, for the body of the response, the server's or an answer. */
   transformResponse(factory: StreamFactory): this {
-    return this.add(this.#made(() => streamAct('responseStream', factory, this.blame)))
+    return this.add(this.made(() => streamAct('responseStream', factory, this.blame)))
   }
 
   /**
@@ -189,22 +189,22 @@ export abstract class RuleActs {
    *   itself to let it pass, another one, several, or `null` to drop it; or a promise, for which those behind it wait.
    */
   rewriteEvents(rewriter: EventRewriter): this {
-    return this.add(this.#made(() => eventsAct(rewriter, this.blame)))
+    return this.add(this.made(() => eventsAct(rewriter, this.blame)))
   }
 
   /** Changes the octets of the response on their way to the client. */
   serverData(transform: DataTransform): this {
-    return this.add(this.#made(() => dataAct('serverData', transform, this.blame)))
+    return this.add(this.made(() => dataAct('serverData', transform, this.blame)))
   }
 
   /** Changes the octets of the request on their way to the server. */
   clientData(transform: DataTransform): this {
-    return this.add(this.#made(() => dataAct('clientData', transform, this.blame)))
+    return this.add(this.made(() => dataAct('clientData', transform, this.blame)))
   }
 
   /** Waits so many milliseconds before the request goes on or is answered. */
   delay(ms: number): this {
-    return this.add(this.#made(() => delayAct(ms)))
+    return this.add(this.made(() => delayAct(ms)))
   }
 
   /** Makes something go wrong: `fault(faults.resetPeer())`. Several faults act together. */
@@ -216,7 +216,7 @@ export abstract class RuleActs {
   }
 
   /** What `make` makes; what it refuses is told with the rule that it is for. */
-  #made(make: () => Act): Act {
+  protected made(make: () => Act): Act {
     try {
       return make()
     } catch (error) {

@@ -16,8 +16,8 @@ export interface RuleHooks {
   changed(rule: Rule): void
   /** It was given something to do. */
   actAdded(rule: Rule): void
-  /** It was given a fault that may act on what is under way. */
-  lateFaultAdded(rule: Rule): void
+  /** It was given something that may act on what is under way: a fault, or something for open WebSockets. */
+  lateActAdded(rule: Rule): void
   /** It was given a fault by which connections fail before there is a request. */
   connectionFaultAdded(rule: Rule): void
   /** Why an act of it can never be done, in words, as far as its list knows; undefined when it can. */

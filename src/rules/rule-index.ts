@@ -33,7 +33,8 @@ export function indexKeyOf(filter: ExchangeFilter): IndexKey | undefined {
 }
 
 /** @param pattern - Of a URL or a path. */
-function literalsOf(pattern: string | undefined, hostPattern: string | undefined): IndexKey | undefined {
+function literalsOf(written: string | undefined, hostPattern: string | undefined): IndexKey | undefined {
+  const pattern = written?.replace(/^ws(?=s?:)/i, 'http')
   if (pattern !== undefined && PLAIN_URL.test(pattern)) return { by: 'href', value: locate(pattern).href }
   if (pattern !== undefined && PLAIN_PATH.test(pattern)) {
     return { by: pattern.includes('?') ? 'pathAndQuery' : 'path', value: pattern }

@@ -8,7 +8,7 @@ import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { Seed } from '../internal/random.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware, OfferedAlpn } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
-import { invalidRule } from './act.ts'
+import type { WebSocketHandler } from '../web-socket.ts'
 import { Chance } from './chance.ts'
 import { ConnectionUses } from './connection-uses.ts'
 import { isPreflight, preflightAnswer, preflightMethod } from './cors.ts'
@@ -17,14 +17,18 @@ import { compileFilter } from './filter.ts'
 import type { ExchangeFilter } from './filter.ts'
 import { interventionOf } from './intervention-of.ts'
 import { nearestMiss } from './nearest-exchange.ts'
+import { LateUses } from './late-uses.ts'
+import { demandRequestFilter } from './request-filter.ts'
 import { locate } from './request-location.ts'
 import { indexKeyOf, RuleIndex } from './rule-index.ts'
 import type { IndexKey } from './rule-index.ts'
+import type { RuleHooks } from './rule-hooks.ts'
 import type { RuleUse } from './rule-use.ts'
 import { Rule } from './rule.ts'
 import type { RuleListOptions } from './rule-list-options.ts'
 import type { UnmatchedPolicy } from './unmatched.ts'
 import { Unopened } from './unopened.ts'
+import { WebSocketRule } from './web-socket-rule.ts'
 
 /** What is being found out for an exchange. */
 interface Attempt {
@@ -64,7 +68,7 @@ export class RuleList implements Middleware {
   readonly #connections: ConnectionUses
   readonly #unopened: Unopened
   /** What the running exchanges have of rules. */
-  readonly #uses = new WeakMap<Exchange, readonly RuleUse[]>()
+  readonly #uses: LateUses
   readonly #keys = new WeakMap<Rule, IndexKey>()
   /** Replaced, never changed: an exchange that is waiting goes on with the list it began with. */
   #rules: readonly Rule[] = []
@@ -86,6 +90,7 @@ export class RuleList implements Middleware {
     this.#onLateFault = onLateFault ?? (() => undefined)
     this.#onActAdded = onActAdded ?? (() => undefined)
     this.#connections = new ConnectionUses(this.#chance)
+    this.#uses = new LateUses(this.#chance)
   }
 
   /** Newest first; used-up ones too. */
@@ -109,16 +114,22 @@ export class RuleList implements Middleware {
    * @throws {@link MitmError} `MITM_INVALID_FILTER`, and `MITM_INVALID_RULE` for a filter that looks at the response.
    */
   when(filter: ExchangeFilter): Rule {
-    const compiled = compileFilter(filter)
-    if (compiled.needsResponse) {
-      throw invalidRule(
-        'when',
-        `the filter has ${compiled.responseKeys.join(' and ')}, but rules are chosen before there is a response; ` +
-          'a function for rewriteResponse() can look at the response, and a matcher at faults',
-        `when ${compiled.text}`,
-      )
-    }
-    const rule = new Rule(compiled, {
+    const compiled = demandRequestFilter('when', compileFilter(filter))
+    return this.#add(filter, (hooks) => new Rule(compiled, hooks))
+  }
+
+  /**
+   * Adds a rule for WebSockets.
+   *
+   * @throws as `when`
+   */
+  webSocket(filter: ExchangeFilter): WebSocketRule {
+    const compiled = demandRequestFilter('webSocket', compileFilter(filter, { webSocket: true }))
+    return this.#add(filter, (hooks) => new WebSocketRule(compiled, hooks))
+  }
+
+  #add<Made extends Rule>(filter: ExchangeFilter, make: (hooks: RuleHooks) => Made): Made {
+    const rule = make({
       chance: this.#chance,
       label: `rule ${this.#count++}`,
       removed: (removed) => this.#set(this.#rules.filter((other) => other !== removed)),
@@ -126,7 +137,7 @@ export class RuleList implements Middleware {
       actAdded: this.#onActAdded,
       connectionFaultAdded: this.#onConnectionFault,
       // Not at once: how often it is for may follow in the same breath.
-      lateFaultAdded: (given) => queueMicrotask(() => given.isForRunning && this.#onLateFault()),
+      lateActAdded: (given) => queueMicrotask(() => (given.isForRunning || given.calls > 0) && this.#onLateFault()),
       problemWith: (act) => this.#unopened.problemWith(filter, act),
       remark: (given) => this.#unopened.text(given),
       failed: this.#onError,
@@ -274,19 +285,17 @@ export class RuleList implements Middleware {
 
   /** The faults of rules for everything, which an exchange that came before them gets for the rest of it. */
   lateFaults(exchange: Exchange): FaultFeed | undefined {
-    const known = new Set(this.#uses.get(exchange)?.map(({ rule }) => rule))
-    const rules = this.#rules.filter((rule) => !known.has(rule) && rule.isForRunning && rule.headMatches(exchange))
-    const uses = rules.flatMap((rule) => rule.take(exchange) ?? [])
-    if (uses.length === 0) return undefined
-    for (const { text } of uses) exchange.rules.push(`${text} (from now on)`)
-    this.#uses.set(exchange, [...(this.#uses.get(exchange) ?? []), ...uses])
-    return new UseFeed(uses.toReversed(), 'relay', this.#chance, () => undefined)
+    return this.#uses.faults(exchange, this.#rules)
+  }
+
+  /** What rules do to an open WebSocket that they were told of later. */
+  lateWebSocket(exchange: Exchange): readonly WebSocketHandler[] {
+    return this.#uses.webSocket(exchange, this.#rules)
   }
 
   /** An exchange is over. */
   exchangeEnded(exchange: Exchange): void {
-    for (const use of this.#uses.get(exchange) ?? []) use.rule.ended(use)
-    this.#uses.delete(exchange)
+    this.#uses.ended(exchange)
   }
 
   /** A connection is over. */
@@ -341,7 +350,7 @@ export class RuleList implements Middleware {
 
   #interventionOf({ exchange, uses, undo, isUndialled }: Attempt): Intervention | undefined {
     if (uses.length === 0) return undefined
-    this.#uses.set(exchange, uses)
+    this.#uses.began(exchange, uses)
     const oldestFirst = uses.toReversed()
     const takeBack = (): void => {
       for (const each of undo.splice(0)) each()
@@ -356,7 +365,7 @@ export class RuleList implements Middleware {
 
   /** What a rule says to the question that a browser asks before a request that the rule would answer. */
   #preflight(rule: Rule, exchange: Exchange): Intervention | undefined {
-    if (!rule.decides) return undefined
+    if (!rule.decides || rule.profile.isForWebSockets) return undefined
     if (!rule.filter.matchesPreflight(exchange, preflightMethod(exchange))) return undefined
     const answer = preflightAnswer(exchange, rule.corsSetting)
     if (!answer) return undefined

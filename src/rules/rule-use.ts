@@ -3,7 +3,8 @@ import type { Connection } from '../connection.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Fault } from '../fault.ts'
 import type { Act } from './act.ts'
-import { profileOf } from './fault-stages.ts'
+import { isWebSocketHandshake } from '../web-socket-handshake.ts'
+import { isForWebSockets, profileOf } from './fault-stages.ts'
 import type { Admission } from './limits.ts'
 import { isDeciding } from './rule-acts.ts'
 import type { Rule } from './rule.ts'
@@ -32,6 +33,8 @@ export class RuleUse {
   /** The rule in words, as it was then. */
   readonly text: string
   #isTakenBack = false
+  /** Whether it is for a request that does not ask for a WebSocket. */
+  readonly #isOtherRequest: boolean
 
   /**
    * @param admission - What was counted for it, or for the use that is repeated here.
@@ -51,13 +54,15 @@ export class RuleUse {
     this.step = step
     this.#admission = isCounted ? admission : undefined
     this.#number = admission.number
+    this.#isOtherRequest = 'request' in of && !isWebSocketHandshake(of)
     this.text = step ? `${step.describe()}: ${step.text}` : rule.describe()
   }
 
   /** What is done: by the rule each time, and by this step of its sequence. */
   get acts(): readonly Act[] {
     const { rule, step } = this
-    return step ? [...rule.acts, ...step.acts] : rule.acts
+    const acts = step ? [...rule.acts, ...step.acts] : rule.acts
+    return this.#isOtherRequest ? acts.filter((act) => !isForWebSockets(act)) : acts
   }
 
   /** Whether older rules are left nothing: it answers, or does not let the server be reached. */

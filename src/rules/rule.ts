@@ -5,6 +5,7 @@ import { Exchange } from '../exchange.ts'
 import type { ConnectionMoment } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import { triesHandshakesTwice } from '../source.ts'
+import { isWebSocketHandshake } from '../web-socket-handshake.ts'
 import { invalidRule, ruleFailed } from './act.ts'
 import type { Act, Blame } from './act.ts'
 import { noteCallSite } from '../internal/call-site.ts'
@@ -121,7 +122,7 @@ export class Rule extends RuleActs implements Disposable {
       this.isLive &&
       this.#steps.length === 0 &&
       !this.#limits.isLimited &&
-      this.profile.relay &&
+      (this.profile.relay || this.profile.webSocket) &&
       !this.filter.needsRequestBody
     )
   }
@@ -242,6 +243,7 @@ export class Rule extends RuleActs implements Disposable {
 
   /** @internal Whether the head of the request is what the filter means. @param isAddressKnown - Whether its URL is. */
   headMatches(exchange: Exchange, isAddressKnown = false): boolean {
+    if (this.profile.isForWebSockets && !isWebSocketHandshake(exchange)) return false
     return this.filter[isAddressKnown ? 'restOfHeadMatches' : 'headMatches'](exchange, this.#onThrow)
   }
 
@@ -337,9 +339,8 @@ export class Rule extends RuleActs implements Disposable {
   /** @internal Why it was not applied to an exchange that its filter means. */
   passedOver(exchange: Exchange): string | undefined {
     if (this.#isRemoved) return 'it was removed'
-    return this.acts.length > 0 || this.#steps.length > 0
-      ? (this.#history.whySkipped(exchange) ?? this.#limits.whyClosed)
-      : 'it does nothing yet'
+    if (this.acts.length === 0 && this.#steps.length === 0) return 'it does nothing yet'
+    return this.#history.whySkipped(exchange) ?? this.#limits.whyClosed
   }
 
   protected override add(act: Act): this {
@@ -381,11 +382,11 @@ export class Rule extends RuleActs implements Disposable {
     this.#profile = undefined
     this.#hooks.changed(this)
     for (const listener of this.#onChange) listener()
-    const { isForNewConnections, relay } = act ? profileOf([act]) : this.profile
+    const { isForNewConnections, relay, webSocket } = act ? profileOf([act]) : this.profile
     if (this.#isRemoved) return
     this.#hooks.actAdded(this)
     if (isForNewConnections) this.#hooks.connectionFaultAdded(this)
-    if (relay) this.#hooks.lateFaultAdded(this)
+    if (relay || webSocket) this.#hooks.lateActAdded(this)
   }
 
   readonly #refuse = (method: string, problem: string): MitmError => invalidRule(method, problem, this.describe())

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { locate } from './request-location.ts'
 import { compilePathGlob, compileUrlGlob } from './url-glob.ts'
 
-const matches = (glob: string, url: string): boolean => compileUrlGlob('url', glob).matches(locate(url))
+const matches = (glob: string, url: string): boolean => compileUrlGlob('url', glob).matches(locate(url), () => true)
 
 describe('compileUrlGlob()', () => {
   it.each([
@@ -41,6 +41,11 @@ describe('compileUrlGlob()', () => {
     ['/a/*?x=*', 'https://any.test/a/b?x=1', true],
     ['/a/*?x=*', 'https://any.test/a/b', false],
     ['**', 'http://[::1]:8080/', true],
+    ['wss://chat.test/**', 'https://chat.test/live', true],
+    ['wss://chat.test:443/live', 'https://chat.test/live', true],
+    ['wss://chat.test/**', 'http://chat.test/live', false],
+    ['ws://chat.test/**', 'http://chat.test/live', true],
+    ['{ws,wss}://chat.test/**', 'http://chat.test/live', true],
   ])('%s and %s: %s', (glob, url, expected) => {
     expect(matches(glob, url)).toBe(expected)
   })

@@ -14,13 +14,16 @@ export type Forecast = 'all' | 'none' | 'some'
 
 /** A compiled URL pattern. */
 export interface UrlGlob {
-  matches(location: RequestLocation): boolean
+  /** @param isWebSocket - Whether the request asks for a WebSocket; asked only where the pattern says so. */
+  matches(location: RequestLocation, isWebSocket: () => boolean): boolean
   /** Whether the URLs of this host match. The scheme is not known yet. */
   forecast(destination: Destination): Forecast
   /** Whether it depends on more of the URL than scheme and host. */
   readonly needsPath: boolean
   /** Whether every URL matches. */
   readonly isForAll: boolean
+  /** Whether it has a scheme of WebSockets, and means nothing else by that. */
+  readonly isForWebSockets: boolean
 }
 
 /** `{a,b}{c,d}…` multiplies: more than this is a mistake. */
@@ -34,6 +37,8 @@ interface Alternative {
   readonly authority?: { readonly scheme: string | undefined; readonly pattern: RegExp }
   /** Whether any path matches; and, where no authority is certain, any host. */
   readonly hasAnyPath: boolean
+  /** Whether its scheme is that of WebSockets. */
+  readonly isForWebSockets?: boolean
 }
 
 /** Patterns for whatever there is. */
@@ -49,23 +54,30 @@ const FOR_ALL = /^(?:\*\*+|\*\*+\/\*+|\/\*\*+)$/
 export function compileUrlGlob(key: string, glob: string): UrlGlob {
   const alternatives = expandBraces(key, glob).map((alternative) => compileAlternative(key, glob, alternative))
   const href = union(alternatives, 'href')
+  const socketHref = union(
+    alternatives.filter(({ isForWebSockets }) => isForWebSockets),
+    'href',
+    true,
+  )
   const path = union(alternatives, 'path')
   const pathAndQuery = union(alternatives, 'pathAndQuery')
   return {
-    matches: (location) =>
+    matches: (location, isWebSocket) =>
       href?.test(location.href) === true ||
       path?.test(location.path) === true ||
-      pathAndQuery?.test(location.pathAndQuery) === true,
+      pathAndQuery?.test(location.pathAndQuery) === true ||
+      (socketHref?.test(location.href) === true && isWebSocket()),
     forecast(destination) {
       const { https, http } = authoritiesOf(destination)
       const forHttps = alternatives.filter((each) => isForAuthority(each, 'https', https))
       const forHttp = alternatives.filter((each) => isForAuthority(each, 'http', http))
       if (forHttps.length + forHttp.length === 0) return 'none'
-      const hasAnyPath = (each: Alternative): boolean => each.hasAnyPath
+      const hasAnyPath = (each: Alternative): boolean => each.hasAnyPath && each.isForWebSockets !== true
       return forHttps.some(hasAnyPath) && forHttp.some(hasAnyPath) ? 'all' : 'some'
     },
-    needsPath: alternatives.some(({ hasAnyPath }) => !hasAnyPath),
+    needsPath: alternatives.some(({ hasAnyPath, isForWebSockets }) => !hasAnyPath || isForWebSockets === true),
     isForAll: alternatives.some(({ authority, hasAnyPath }) => hasAnyPath && !authority),
+    isForWebSockets: socketHref !== undefined,
   }
 }
 
@@ -88,8 +100,14 @@ export function compilePathGlob(key: string, glob: string): RegExp {
   return new RegExp(`^(?:${sources.join('|')})$`)
 }
 
-function union(alternatives: readonly Alternative[], on: Alternative['on']): RegExp | undefined {
-  const sources = alternatives.filter((alternative) => alternative.on === on).map(({ source }) => source)
+function union(
+  alternatives: readonly Alternative[],
+  on: Alternative['on'],
+  isForWebSockets = false,
+): RegExp | undefined {
+  const sources = alternatives
+    .filter((alternative) => alternative.on === on && (alternative.isForWebSockets ?? false) === isForWebSockets)
+    .map(({ source }) => source)
   return sources.length > 0 ? new RegExp(`^(?:${sources.join('|')})$`) : undefined
 }
 
@@ -104,18 +122,22 @@ function compileAlternative(key: string, glob: string, alternative: string): Alt
     if (!couldBeginUrl(alternative)) throw invalidFilter(key, glob, EXPECTED_URL)
     return { on: 'href', source: globSource(encodePath(alternative)), hasAnyPath: isForAll }
   }
-  const lowerScheme = scheme.toLowerCase()
+  const written = scheme.toLowerCase()
+  const isForWebSockets = written === 'ws' || written === 'wss'
+  const lowerScheme = isForWebSockets ? written.replace('ws', 'http') : written
   const host = normalAuthority(lowerScheme, authority)
   const crossesHost = host.includes('**')
   const path = rest.startsWith('/') || crossesHost ? rest : `/${rest}`
   const schemeSource = /\*\*/.test(scheme) ? globSource(lowerScheme.replaceAll(/\*+/g, '*')) : globSource(lowerScheme)
   const isKnown = new RegExp(`^${schemeSource}$`)
-  if (!isKnown.test('http') && !isKnown.test('https')) throw invalidFilter(key, glob, 'http or https as its scheme')
+  if (!isKnown.test('http') && !isKnown.test('https'))
+    throw invalidFilter(key, glob, 'http, https, ws or wss as its scheme')
   const source = `${schemeSource}:${globSource(`//${host}${encodePath(path)}`)}`
-  if (crossesHost) return { on: 'href', source, hasAnyPath: false }
+  if (crossesHost) return { on: 'href', source, hasAnyPath: false, isForWebSockets }
   return {
     on: 'href',
     source,
+    isForWebSockets,
     hasAnyPath: /^\/\*\*+$/.test(path),
     authority: {
       scheme: lowerScheme === 'http' || lowerScheme === 'https' ? lowerScheme : undefined,

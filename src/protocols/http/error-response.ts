@@ -48,15 +48,13 @@ export function statusFor(error: MitmError): number {
   }
 }
 
-/** The response to a request that a WebSocket was to answer, and that cannot be one (RFC 9110 section 15.5.22). */
-export function upgradeRequired({ request }: Exchange, problem: string): RewrittenResponse {
+/** The response to a request that a WebSocket was to answer, and that cannot be one (RFC 6455 section 4.2.2). */
+export function handshakeRefused({ request }: Exchange, problem: string): RewrittenResponse {
   return {
-    status: 426,
-    statusText: STATUS_CODES[426] ?? '',
+    status: 400,
+    statusText: STATUS_CODES[400] ?? '',
     fields: [
       ['content-type', 'text/plain; charset=utf-8'],
-      ['upgrade', 'websocket'],
-      ['connection', 'Upgrade'],
       ['sec-websocket-version', '13'],
     ],
     body: Buffer.from(`playwright-mitm: Cannot open the WebSocket ${request.url}: ${problem}\n`),

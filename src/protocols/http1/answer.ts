@@ -6,7 +6,7 @@ import { isPromise } from '../../internal/maybe-promise.ts'
 import type { Answer, RewrittenResponse } from '../../middleware.ts'
 import { changedResponse } from '../http/changed-response.ts'
 import type { ChangeTarget } from '../http/changed-response.ts'
-import { upgradeRequired } from '../http/error-response.ts'
+import { handshakeRefused } from '../http/error-response.ts'
 import { block, finishAnswer } from './finish.ts'
 import { completeResponse, CONTINUE } from './messages.ts'
 import { answerRaw } from './raw-answer.ts'
@@ -36,7 +36,7 @@ export async function answer(session: Session, transfer: Transfer, how: Answer):
     if (transfer.isOver) return
     const problem = problemWithHandshake(transfer)
     if (problem === undefined) await openMock(session, transfer, how.mock)
-    else await writeAnswer(session, transfer, upgradeRequired(transfer.exchange, problem), 'mitm')
+    else await writeAnswer(session, transfer, handshakeRefused(transfer.exchange, problem), 'mitm')
     return
   }
   const made = how.response(transfer.exchange)

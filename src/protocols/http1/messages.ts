@@ -37,7 +37,8 @@ export function urlOf(
   connection: Connection,
 ): string {
   const target = parseTarget(facts.target, facts.method)
-  if (target.form === 'absolute') return facts.target
+  // WebKit asks an HTTP proxy for a WebSocket by a URL with its scheme (ws:); it is an http: URL all the same.
+  if (target.form === 'absolute') return facts.target.replace(/^ws(?=s?:)/i, 'http')
   const scheme = connection.clientTls ? 'https' : 'http'
   const origin = `${scheme}://${facts.host ?? hostOf(destination, scheme === 'https' ? 443 : 80)}`
   return target.form === 'origin' ? origin + facts.target : origin

@@ -5,6 +5,7 @@ import type { ExchangeEndReason, Field } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { WebSocketMock } from '../../web-socket.ts'
+import { hasToken } from '../../web-socket-handshake.ts'
 import { acceptKey, offeredSubprotocols } from '../websocket/handshake.ts'
 import { beginWebSocket } from '../websocket/observe.ts'
 import { WebSocketRelay } from '../websocket/relay.ts'
@@ -15,8 +16,8 @@ import { writeResponseHead } from './write.ts'
 
 /** Notes that an exchange becomes a WebSocket, if that is what its response says. */
 export function noteWebSocket({ exchange, facts }: Transfer, response: HttpResponse): void {
-  if (facts.upgrade === undefined || !isWebSocket(facts.upgrade)) return
-  if (response.status === 101 && isWebSocket(response.header('upgrade') ?? ''))
+  if (facts.upgrade === undefined || !hasToken(facts.upgrade, 'websocket')) return
+  if (response.status === 101 && hasToken(response.header('upgrade') ?? '', 'websocket'))
     beginWebSocket(exchange, response.headers)
 }
 
@@ -49,7 +50,8 @@ export function settledBehind(
 
 /** Why a request cannot be answered by a WebSocket; undefined when it can (RFC 6455 section 4.2.1). */
 export function problemWithHandshake({ exchange: { request }, facts }: Transfer): string | undefined {
-  if (facts.upgrade === undefined || !isWebSocket(facts.upgrade)) return 'it does not ask for one (Upgrade: websocket)'
+  if (facts.upgrade === undefined || !hasToken(facts.upgrade, 'websocket'))
+    return 'it does not ask for one (Upgrade: websocket)'
   if (facts.method !== 'GET') return `its method is ${facts.method}, expected GET`
   const key = request.header('sec-websocket-key') ?? ''
   if (Buffer.from(key, 'base64').length !== 16)
@@ -125,8 +127,4 @@ class Http1Transport implements WebSocketTransport {
     if (sent) void sent.then(then)
     else then()
   }
-}
-
-function isWebSocket(upgrade: string): boolean {
-  return upgrade.split(',').some((token) => token.trim().toLowerCase() === 'websocket')
 }

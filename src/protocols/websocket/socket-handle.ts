@@ -4,6 +4,7 @@ import { MitmError } from '../../errors.ts'
 import type { Exchange } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { MockedWebSocket, WebSocketData, WebSocketPeer } from '../../web-socket.ts'
+import { webSocketUrl } from '../../web-socket-handshake.ts'
 import type { WebSocketMessage } from '../../web-socket-message.ts'
 import type { Lane } from './lane.ts'
 import { isCloseCode, OPCODE } from './parse.ts'
@@ -35,7 +36,7 @@ export class SocketHandle implements MockedWebSocket {
   }
 
   get url(): string {
-    return this.exchange.request.url.replace(/^http/i, 'ws')
+    return webSocketUrl(this.exchange.request.url)
   }
 
   get subprotocol(): string {
