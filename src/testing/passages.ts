@@ -1,6 +1,7 @@
 /** Plays one script twice: over a direct connection, and through a mitm that must not show. */
 import { withDeadline } from './deadline.ts'
 import type { Middleware } from '../middleware.ts'
+import type { Protocol } from '../protocol.ts'
 import { looksLikeRequest } from '../protocols/http1/head.ts'
 import { startMitm } from '../test-mitm.ts'
 import type { TestMitm } from '../test-mitm.ts'
@@ -37,8 +38,9 @@ export class Passages {
    * @param timeoutMs - How long one script may take.
    * @param firstBytesWaitMs - As the mitm's option. Short, it lets servers speak first without delay; but a request line
    *   that comes slowly is not taken for one then.
+   * @param protocols - As the mitm's option.
    */
-  static async open(timeoutMs = 5000, firstBytesWaitMs = 5): Promise<Passages> {
+  static async open(timeoutMs = 5000, firstBytesWaitMs = 5, protocols: readonly Protocol[] = []): Promise<Passages> {
     const authority = await CertificateAuthority.create()
     const open = async (origin: Origin): Promise<Passage> => {
       await origin.listen()
@@ -47,6 +49,7 @@ export class Passages {
         upstream: { ca: authority.certificate },
         hosts: { [ORIGIN_NAME]: `127.0.0.1:${origin.port}` },
         firstBytesWaitMs,
+        protocols: [...protocols],
       })
       return { origin, mitm }
     }
