@@ -2,13 +2,14 @@
  * Measures what a mitm costs: `npm run bench`. Never fails for a number, only when something does not work.
  *
  * `--quick` measures less, `--json` prints JSON, `--profile FOLDER` writes CPU profiles of the proxies there, and names
- * (`cpu`, `start`, `host`, `memory`, `rules`, `paces`, `stream`) choose what is measured.
+ * (`cpu`, `http2`, `start`, `host`, `memory`, `rules`, `paces`, `stream`) choose what is measured.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { build } from './build.ts'
 import { Child } from './child.ts'
+import { cpuOfHttp2 } from './http2.ts'
 import type { LoadCalls } from './load.ts'
 import { cpuOfRules, cpuPerRequest, memoryOfBody, newHost, startAndClose } from './measures.ts'
 import type { Amounts, Bench } from './measures.ts'
@@ -20,6 +21,7 @@ import type { Result } from './report.ts'
 
 const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Result[]>>> = {
   cpu: cpuPerRequest,
+  http2: cpuOfHttp2,
   start: startAndClose,
   host: newHost,
   memory: memoryOfBody,
@@ -35,8 +37,9 @@ const FULL: Amounts = {
   starts: 300,
   hosts: 60,
   bodyBytes: 200 * 2 ** 20,
+  http2Requests: 12_000,
 }
-const QUICK: Amounts = { ...FULL, perConnection: 150, rounds: 5, starts: 60, hosts: 15 }
+const QUICK: Amounts = { ...FULL, perConnection: 150, rounds: 5, starts: 60, hosts: 15, http2Requests: 5000 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

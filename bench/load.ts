@@ -3,6 +3,7 @@ import { createSecureContext } from 'node:tls'
 import type { SecureContext, TLSSocket } from 'node:tls'
 
 import { download, upload } from './bulk.ts'
+import { Http2Load } from './http2-load.ts'
 import { answer } from './child.ts'
 import { readChunks } from './chunks.ts'
 import type { Lateness } from './chunks.ts'
@@ -25,12 +26,19 @@ export type LoadCalls = {
   openStream: { input: number; output: null }
   /** Asks on it for a response of so many chunks, and tells how late they are. */
   stream: { input: { port: number; count: number }; output: Lateness }
+  /** Opens one connection of HTTP/2 through the proxy on this port. */
+  openHttp2: { input: number; output: null }
+  /** Sends so many requests on it, so many at once; returns how many responses came. */
+  runHttp2: { input: { port: number; count: number; streams: number }; output: number }
+  /** Closes it. */
+  closeHttp2: { input: number; output: null }
   /** Sends requests one after the other on one connection; the milliseconds of each. */
   times: { input: { port: number; count: number }; output: number[] }
 }
 
 const request = smallRequest(SMALL_HOST)
 const open = new Map<number, TLSSocket[]>()
+const http2 = new Map<number, Http2Load>()
 let trust: SecureContext = createSecureContext()
 
 answer<LoadCalls>({
@@ -76,6 +84,19 @@ answer<LoadCalls>({
     const [socket] = open.get(port) ?? []
     if (!socket) throw new Error(`There is no connection through ${port}`)
     return readChunks(socket, count)
+  },
+  openHttp2: async (port) => {
+    http2.set(port, await Http2Load.open(port, trust))
+    return null
+  },
+  runHttp2: async ({ port, count, streams }) => {
+    await http2.get(port)?.run(count, streams)
+    return count
+  },
+  closeHttp2: (port) => {
+    http2.get(port)?.close()
+    http2.delete(port)
+    return null
   },
   times: async ({ port, count }) => {
     const socket = await openTunnel(port, SMALL_HOST, trust)

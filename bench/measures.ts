@@ -17,6 +17,8 @@ export interface Amounts {
   readonly starts: number
   readonly hosts: number
   readonly bodyBytes: number
+  /** Of HTTP/2, in each round. */
+  readonly http2Requests: number
 }
 
 /** The processes and numbers that all measures share. */
@@ -50,26 +52,50 @@ export async function startProxy(bench: Bench, kind: ProxyKind): Promise<Running
 }
 
 /** CPU per small request of two proxies, in microseconds, and how they compare. */
-interface CpuComparison {
+export interface CpuComparison {
   readonly ratios: readonly number[]
   readonly micros: readonly number[]
   readonly otherMicros: readonly number[]
 }
 
+/** What passes the proxies while they are measured. */
+export interface Traffic {
+  open(port: number): Promise<unknown>
+  /** Returns how many requests were answered. */
+  run(port: number): Promise<number>
+  close(port: number): Promise<unknown>
+  /** What it is, in words. */
+  readonly text: string
+}
+
+/** Small requests of HTTP/1.1. */
+function smallRequests({ load, amounts: { connections, perConnection } }: Bench): Traffic {
+  return {
+    open: (port) => load.call('open', { port, connections }),
+    run: (port) => load.call('run', { port, perConnection }),
+    close: (port) => load.call('close', port),
+    text: `${connections * perConnection} on ${connections} connections`,
+  }
+}
+
 /** Rounds of both alternate, and each pair gives one ratio. */
-async function compareCpu(bench: Bench, one: RunningProxy, other: RunningProxy): Promise<CpuComparison> {
-  const { load, amounts } = bench
-  const { connections, perConnection, rounds } = amounts
+export async function compareCpu(
+  bench: Bench,
+  traffic: Traffic,
+  one: RunningProxy,
+  other: RunningProxy,
+): Promise<CpuComparison> {
+  const { rounds } = bench.amounts
   const round = async ({ child, port, isMitm }: RunningProxy): Promise<number> => {
     const before = await child.call('cpu', null)
-    const count = await load.call('run', { port, perConnection })
+    const count = await traffic.run(port)
     const spent = (await child.call('cpu', null)) - before
     const recorded = await child.call('reset', null)
     if (isMitm && recorded !== count) throw new Error(`${recorded} of ${count} exchanges were recorded`)
     return spent / count
   }
-  await load.call('open', { port: one.port, connections })
-  await load.call('open', { port: other.port, connections })
+  await traffic.open(one.port)
+  await traffic.open(other.port)
   const micros: number[] = []
   const otherMicros: number[] = []
   for (let at = -WARM_UP_ROUNDS; at < rounds; at++) {
@@ -81,23 +107,22 @@ async function compareCpu(bench: Bench, one: RunningProxy, other: RunningProxy):
     micros.push(isOneFirst ? first : second)
     otherMicros.push(isOneFirst ? second : first)
   }
-  await load.call('close', one.port)
-  await load.call('close', other.port)
+  await traffic.close(one.port)
+  await traffic.close(other.port)
   await Promise.all([one.child.stop(), other.child.stop()])
   const ratios = micros.map((value, at) => value / (otherMicros[at] ?? Number.NaN))
   return { ratios, micros, otherMicros }
 }
 
-function cpuDetails({ ratios }: CpuComparison, { amounts: { connections, perConnection, rounds } }: Bench): string {
-  return (
-    `ratios ${quantile(ratios, 0).toFixed(2)} to ${quantile(ratios, 1).toFixed(2)} in ${rounds} rounds of ` +
-    `${connections * perConnection} on ${connections} connections`
-  )
+/** How the ratios differ, and of what. */
+export function cpuDetails({ ratios }: CpuComparison, { text }: Traffic): string {
+  return `ratios ${quantile(ratios, 0).toFixed(2)} to ${quantile(ratios, 1).toFixed(2)} in ${ratios.length} rounds of ${text}`
 }
 
 /** CPU per small request, against the relay. */
 export async function cpuPerRequest(bench: Bench): Promise<Result[]> {
-  const compared = await compareCpu(bench, await startProxy(bench, 'mitm'), await startProxy(bench, 'relay'))
+  const traffic = smallRequests(bench)
+  const compared = await compareCpu(bench, traffic, await startProxy(bench, 'mitm'), await startProxy(bench, 'relay'))
   const { ratios, micros, otherMicros } = compared
   return [
     {
@@ -105,7 +130,7 @@ export async function cpuPerRequest(bench: Bench): Promise<Result[]> {
       value: median(ratios),
       unit: '',
       target: 1.4,
-      details: `mitm ${median(micros).toFixed(1)} µs, relay ${median(otherMicros).toFixed(1)} µs; ${cpuDetails(compared, bench)}`,
+      details: `mitm ${median(micros).toFixed(1)} µs, relay ${median(otherMicros).toFixed(1)} µs; ${cpuDetails(compared, traffic)}`,
     },
   ]
 }
@@ -114,7 +139,8 @@ export async function cpuPerRequest(bench: Bench): Promise<Result[]> {
 export async function cpuOfRules(bench: Bench): Promise<Result[]> {
   const ruled = await startProxy(bench, 'mitm')
   await ruled.child.call('addRules', RULES)
-  const compared = await compareCpu(bench, ruled, await startProxy(bench, 'mitm'))
+  const traffic = smallRequests(bench)
+  const compared = await compareCpu(bench, traffic, ruled, await startProxy(bench, 'mitm'))
   const { ratios, micros, otherMicros } = compared
   return [
     {
@@ -122,7 +148,7 @@ export async function cpuOfRules(bench: Bench): Promise<Result[]> {
       value: median(ratios),
       unit: '',
       target: 2,
-      details: `with rules ${median(micros).toFixed(1)} µs, without ${median(otherMicros).toFixed(1)} µs; ${cpuDetails(compared, bench)}`,
+      details: `with rules ${median(micros).toFixed(1)} µs, without ${median(otherMicros).toFixed(1)} µs; ${cpuDetails(compared, traffic)}`,
     },
   ]
 }

@@ -2,6 +2,7 @@
 
 export const SMALL_HOST = 'small.bench.test'
 export const BULK_HOST = 'bulk.test'
+export const HTTP2_HOST = 'http2.test'
 
 /** About 500 octets. */
 export function smallRequest(host: string): Buffer {
@@ -25,7 +26,12 @@ export function smallRequest(host: string): Buffer {
   )
 }
 
-const smallBody = JSON.stringify({ id: 4711, name: 'A small thing', tags: ['a', 'b'], price: { eur: 42, cent: 17 } })
+export const SMALL_BODY: string = JSON.stringify({
+  id: 4711,
+  name: 'A small thing',
+  tags: ['a', 'b'],
+  price: { eur: 42, cent: 17 },
+})
 
 /** About 300 octets. */
 export const SMALL_RESPONSE: Buffer = Buffer.from(
@@ -36,7 +42,33 @@ export const SMALL_RESPONSE: Buffer = Buffer.from(
     'ETag: W/"5f-3c2a1b"',
     'Date: Thu, 01 Jan 2026 00:00:00 GMT',
     'Connection: keep-alive',
-    `Content-Length: ${smallBody.length}`,
-    `\r\n${smallBody}`,
+    `Content-Length: ${SMALL_BODY.length}`,
+    `\r\n${SMALL_BODY}`,
   ].join('\r\n'),
 )
+
+/** The same in HTTP/2. */
+export const HTTP2_REQUEST: Readonly<Record<string, string>> = {
+  ':method': 'GET',
+  ':path': '/api/items?page=1&size=20',
+  'sec-ch-ua': '"Chromium";v="147", "Not.A/Brand";v="24"',
+  'sec-ch-ua-mobile': '?0',
+  'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36',
+  accept: '*/*',
+  'sec-fetch-site': 'same-origin',
+  'sec-fetch-mode': 'cors',
+  referer: `https://${HTTP2_HOST}/`,
+  'accept-encoding': 'gzip, deflate, br, zstd',
+  'accept-language': 'en-GB,en;q=0.9',
+  cookie: 'session=9f86d081884c7d65',
+}
+
+/** The same in HTTP/2. */
+export const HTTP2_RESPONSE: Readonly<Record<string, string | number>> = {
+  ':status': 200,
+  'content-type': 'application/json; charset=utf-8',
+  'cache-control': 'no-store',
+  etag: 'W/"5f-3c2a1b"',
+  date: 'Thu, 01 Jan 2026 00:00:00 GMT',
+  'content-length': SMALL_BODY.length,
+}

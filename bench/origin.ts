@@ -1,7 +1,8 @@
 /**
- * The server behind the proxies, as a process: one port for small requests, which answers every blank line, and one for
- * large bodies.
+ * The server behind the proxies, as a process: one port for small requests, which answers every blank line, one for large
+ * bodies, and one for HTTP/2.
  */
+import { createSecureServer as createHttp2Server } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
@@ -12,7 +13,7 @@ import { callbackify } from 'node:util'
 import { CertificateAuthority } from '../src/index.ts'
 import { answer } from './child.ts'
 import { chunksOf, sendChunks } from './chunks.ts'
-import { BULK_HOST, SMALL_HOST, SMALL_RESPONSE } from './messages.ts'
+import { BULK_HOST, HTTP2_HOST, HTTP2_RESPONSE, SMALL_BODY, SMALL_HOST, SMALL_RESPONSE } from './messages.ts'
 
 /** What the origin has. */
 export interface OriginFacts {
@@ -21,6 +22,7 @@ export interface OriginFacts {
   readonly caKey: string
   readonly smallPort: number
   readonly bulkPort: number
+  readonly http2Port: number
 }
 
 export type OriginCalls = {
@@ -83,6 +85,17 @@ function startBulk(options: TlsOptions): Promise<number> {
   return listen(server)
 }
 
+function startHttp2(options: TlsOptions): Promise<number> {
+  const server = createHttp2Server({ ...options, settings: { maxConcurrentStreams: 1000 } })
+  server.on('sessionError', () => undefined)
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined)
+    stream.respond(HTTP2_RESPONSE)
+    stream.end(SMALL_BODY)
+  })
+  return listen(server)
+}
+
 function listen(server: Server): Promise<number> {
   return new Promise((resolve) => {
     // A server that listens on a port has an address of this kind.
@@ -95,12 +108,13 @@ const authority = await CertificateAuthority.create()
 answer<OriginCalls>({
   start: async () => {
     const SNICallback = callbackify((name: string) => authority.contextFor(name))
-    await Promise.all([authority.contextFor(SMALL_HOST), authority.contextFor(BULK_HOST)])
+    await Promise.all([SMALL_HOST, BULK_HOST, HTTP2_HOST].map((name) => authority.contextFor(name)))
     return {
       ca: authority.certificate,
       caKey: authority.privateKey,
       smallPort: await startSmall({ SNICallback }),
       bulkPort: await startBulk({ SNICallback }),
+      http2Port: await startHttp2({ SNICallback }),
     }
   },
   prepare: async (names) => {

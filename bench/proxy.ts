@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { CertificateAuthority, faults, startMitm } from '../src/index.ts'
 import type { Rule, TestMitm } from '../src/index.ts'
 import { answer } from './child.ts'
-import { BULK_HOST, SMALL_HOST } from './messages.ts'
+import { BULK_HOST, HTTP2_HOST, SMALL_HOST } from './messages.ts'
 import type { OriginFacts } from './origin.ts'
 import { startRelay } from './relay.ts'
 import { median } from './statistics.ts'
@@ -18,6 +18,8 @@ export type ProxyCalls = {
   addRules: { input: number; output: null }
   /** Lets all server-sent events pass a rule that changes none. */
   rewriteEvents: { input: null; output: null }
+  /** Adds a rule that could touch what goes to a host, and does not. */
+  addRuleFor: { input: string; output: null }
   /** Slows everything down from now on; nothing, if nothing is said. */
   slow: { input: { kbps?: number; latencyMs?: number }; output: null }
   /** How much later than said the timers of this process run out, in milliseconds: the median. */
@@ -39,6 +41,7 @@ let mitm: TestMitm | undefined
 let slowed: Rule | undefined
 /** They are dropped with the records, and added again. */
 let ruleCount = 0
+let ruledHost: string | undefined
 let memory = { before: 0, peak: 0 }
 let sampler: NodeJS.Timeout | undefined
 
@@ -70,11 +73,16 @@ answer<ProxyCalls>({
   start: async ({ kind, origin }) => {
     const authority = CertificateAuthority.fromPem(origin.ca, origin.caKey)
     if (kind === 'relay') {
-      return startRelay(authority, (host) => (host === BULK_HOST ? origin.bulkPort : origin.smallPort))
+      const ports: Record<string, number> = { [BULK_HOST]: origin.bulkPort, [HTTP2_HOST]: origin.http2Port }
+      return startRelay(authority, (host) => ports[host] ?? origin.smallPort)
     }
     mitm = await startMitm({
       certificateAuthority: authority,
-      hosts: { '*.bench.test': `127.0.0.1:${origin.smallPort}`, [BULK_HOST]: `127.0.0.1:${origin.bulkPort}` },
+      hosts: {
+        '*.bench.test': `127.0.0.1:${origin.smallPort}`,
+        [BULK_HOST]: `127.0.0.1:${origin.bulkPort}`,
+        [HTTP2_HOST]: `127.0.0.1:${origin.http2Port}`,
+      },
       upstream: { ca: origin.ca },
     })
     return mitm.port
@@ -86,6 +94,11 @@ answer<ProxyCalls>({
   },
   rewriteEvents: () => {
     mitm?.when('**').rewriteEvents(() => undefined)
+    return null
+  },
+  addRuleFor: (host) => {
+    ruledHost = host
+    mitm?.get(`https://${host}/elsewhere`).json({})
     return null
   },
   slow: ({ kbps, latencyMs }) => {
@@ -118,6 +131,7 @@ answer<ProxyCalls>({
     if (errors[0]) throw errors[0]
     mitm.reset()
     for (let at = 0; at < ruleCount; at++) addRule(at)
+    if (ruledHost !== undefined) mitm.get(`https://${ruledHost}/elsewhere`).json({})
     return exchanges.length
   },
   watchMemory: () => {

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { connect, createSecureContext, TLSSocket } from 'node:tls'
 
 import type { CertificateAuthority } from '../src/index.ts'
+import { HTTP2_HOST } from './messages.ts'
 
 /** Where names really go: a port on the loopback interface. */
 export type Routes = (host: string) => number
@@ -19,8 +20,15 @@ export function startRelay(authority: CertificateAuthority, routes: Routes): Pro
     const host = /^CONNECT ([^:]+):/.exec(head)?.[1] ?? ''
     const secureContext = await authority.contextFor(host)
     raw.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    const client = new TLSSocket(raw, { isServer: true, secureContext })
-    const server = connect({ host: '127.0.0.1', port: routes(host), servername: host, secureContext: trust })
+    const ALPNProtocols = host === HTTP2_HOST ? ['h2'] : ['http/1.1']
+    const client = new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols })
+    const server = connect({
+      host: '127.0.0.1',
+      port: routes(host),
+      servername: host,
+      secureContext: trust,
+      ALPNProtocols,
+    })
     server.setNoDelay(true)
     client.on('error', () => server.destroy())
     client.on('close', () => server.destroy())

@@ -6,13 +6,19 @@ import { connect as connectTls } from 'node:tls'
 import type { SecureContext, TLSSocket } from 'node:tls'
 
 /** Connects to a host through a proxy on this machine: CONNECT, then TLS, with the certificate checked. */
-export async function openTunnel(proxyPort: number, host: string, secureContext: SecureContext): Promise<TLSSocket> {
+export async function openTunnel(
+  proxyPort: number,
+  host: string,
+  secureContext: SecureContext,
+  alpn = 'http/1.1',
+): Promise<TLSSocket> {
   const raw = connectTcp({ host: '127.0.0.1', port: proxyPort, noDelay: true })
   raw.write(`CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}:443\r\nProxy-Connection: keep-alive\r\n\r\n`)
   const text = await firstOctets(raw)
   if (!text.startsWith('HTTP/1.1 200')) throw new Error(`The proxy answered CONNECT with ${text}`)
-  const socket = connectTls({ socket: raw, host, servername: host, secureContext, ALPNProtocols: ['http/1.1'] })
+  const socket = connectTls({ socket: raw, host, servername: host, secureContext, ALPNProtocols: [alpn] })
   await once(socket, 'secureConnect')
+  if (socket.alpnProtocol !== alpn) throw new Error(`The proxy chose ${socket.alpnProtocol} in place of ${alpn}`)
   return socket
 }
 
