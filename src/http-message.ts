@@ -43,6 +43,10 @@ interface Rare {
   whenComplete?: Deferred<boolean>
   whenOver?: Deferred<boolean>
   isReleased?: boolean
+  /** Octets kept of the body that found no room behind the head. */
+  more?: Buffer[]
+  moreSize?: number
+  onBody?: () => void
 }
 
 const NO_FIELDS: readonly Field[] = Object.freeze([])
@@ -64,10 +68,6 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   #at = 0
   #length = 0
   #headLength = 0
-  /** Octets kept of the body that found no room there. */
-  #more: Buffer[] | undefined
-  #moreSize = 0
-  #onBody: ((message: this) => void) | undefined
   #rare: Rare | undefined
 
   /**
@@ -102,7 +102,7 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** How many octets of the body are kept. */
   protected get keptSize(): number {
-    return this.#length - this.#headLength + this.#moreSize
+    return this.#length - this.#headLength + (this.#rare?.moreSize ?? 0)
   }
 
   /** The fields after a chunked body. */
@@ -136,9 +136,10 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** The octets kept of the body, content coding not removed. */
   get body(): Buffer {
     const first = this.#slab.subarray(this.#at + this.#headLength, this.#at + this.#length)
-    if (!this.#more) return first
-    if (this.#more.length > 1) this.#more = [Buffer.concat(this.#more)]
-    const [rest = NO_OCTETS] = this.#more
+    const more = this.#rare?.more
+    if (!more) return first
+    if (more.length > 1) this.#rarely.more = [Buffer.concat(more)]
+    const [rest = NO_OCTETS] = this.#rarely.more ?? []
     return first.length > 0 ? Buffer.concat([first, rest]) : rest
   }
 
@@ -147,8 +148,9 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     const pieces: Buffer[] = []
     let end = this.keptSize
     // From behind: there may be many, and few of them new.
-    for (let at = (this.#more?.length ?? 0) - 1; at >= 0 && end > index; at--) {
-      const piece = this.#more?.[at] ?? NO_OCTETS
+    const more = this.#rare?.more ?? []
+    for (let at = more.length - 1; at >= 0 && end > index; at--) {
+      const piece = more[at] ?? NO_OCTETS
       end -= piece.length
       pieces.unshift(piece.subarray(Math.max(0, index - end)))
     }
@@ -203,14 +205,11 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
 
   /** Is told each time octets of the body have passed, with the message; `listener` must not throw. */
   watchBody(listener: (message: this) => void): void {
-    const other = this.#onBody
-    if (!other) {
-      this.#onBody = listener
-      return
-    }
-    this.#onBody = (message) => {
-      other(message)
-      listener(message)
+    const rare = this.#rarely
+    const other = rare.onBody
+    rare.onBody = () => {
+      other?.()
+      listener(this)
     }
   }
 
@@ -242,24 +241,25 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     this.bodySize += octets.length
     const room = this.#limit - this.keptSize
     if (room > 0) this.#keep(octets.length <= room ? octets : octets.subarray(0, room))
-    this.#onBody?.(this)
+    this.#rare?.onBody?.()
   }
 
   #keep(part: Buffer): void {
-    if (this.#length === 0 && !this.#more) {
+    if (this.#length === 0 && !this.#rare?.more) {
       keepOctets(part)
       this.#slab = place.slab
       this.#at = place.at
       this.#length = part.length
       return
     }
-    if (!this.#more && keepBehind(this.#slab, this.#at + this.#length, part)) {
+    if (!this.#rare?.more && keepBehind(this.#slab, this.#at + this.#length, part)) {
       this.#length += part.length
       return
     }
-    this.#more ??= []
-    this.#more.push(part)
-    this.#moreSize += part.length
+    const rare = this.#rarely
+    rare.more ??= []
+    rare.more.push(part)
+    rare.moreSize = (rare.moreSize ?? 0) + part.length
   }
 
   /** For protocols: the message is whole, or (`false`) will never be. */

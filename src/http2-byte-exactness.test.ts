@@ -6,7 +6,6 @@ import type { Exchange } from './exchange.ts'
 import { DOORS } from './testing/doors.ts'
 import { http2Conversations, oddHttp2Scripts } from './testing/http2-arbitraries.ts'
 import type { ExpectedStream } from './testing/http2-arbitraries.ts'
-import { RelayedHttp2 } from './testing/http2.ts'
 import { Passages } from './testing/passages.ts'
 import type { Touch } from './testing/passages.ts'
 
@@ -27,7 +26,7 @@ const touches = fc.constantFrom<Touch>('nothing', 'hooks', 'async-hooks')
 let passages: Passages
 beforeAll(async () => {
   const deadlineMs = number('FC_DEADLINE_MS', 5000)
-  passages = await Passages.open(deadlineMs, deadlineMs, [new RelayedHttp2()])
+  passages = await Passages.open(deadlineMs, deadlineMs, ['h2'])
 })
 afterEach(() => passages.forget())
 afterAll(() => passages.close())

@@ -26,13 +26,19 @@ export function isSecure(door: Door): boolean {
 export class Origin {
   readonly #server: Server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
   readonly #authority: CertificateAuthority | undefined
+  /** What it offers in TLS, and who enters it. */
+  readonly alpnProtocols: readonly string[] | undefined
   readonly #sockets: Socket[] = []
   readonly #waiting: ((socket: Socket) => void)[] = []
   readonly #all = new Set<Socket>()
 
-  /** @param authority - Signs its certificate; without one it does not speak TLS. */
-  constructor(authority?: CertificateAuthority) {
+  /**
+   * @param authority - Signs its certificate; without one it does not speak TLS.
+   * @param alpnProtocols - What both ends offer in TLS. @defaultValue nothing
+   */
+  constructor(authority?: CertificateAuthority, alpnProtocols?: readonly string[]) {
     this.#authority = authority
+    this.alpnProtocols = alpnProtocols
     this.#server.on('connection', (socket) => {
       socket.on('error', () => undefined)
       this.#all.add(socket)
@@ -58,7 +64,7 @@ export class Origin {
     const raw = this.#sockets.shift() ?? (await new Promise<Socket>((resolve) => this.#waiting.push(resolve)))
     if (!this.#authority) return { stream: raw, raw }
     const secureContext = await this.#authority.contextFor(ORIGIN_NAME)
-    const stream = new TLSSocket(raw, { isServer: true, secureContext })
+    const stream = new TLSSocket(raw, { isServer: true, secureContext, ...alpn(this.alpnProtocols) })
     stream.on('error', () => undefined)
     await once(stream, 'secure')
     return { stream, raw }
@@ -73,7 +79,7 @@ export class Origin {
   /** Connects to it without a mitm. */
   async dial(): Promise<End> {
     const raw = await dial(this.port)
-    return this.#authority ? secure(raw, this.#authority) : { stream: raw, raw }
+    return this.#authority ? secure(raw, this.#authority, this.alpnProtocols) : { stream: raw, raw }
   }
 
   close(): void {
@@ -83,7 +89,12 @@ export class Origin {
 }
 
 /** Connects to the origin through a mitm. */
-export async function enter(door: Door, mitmPort: number, authority: CertificateAuthority): Promise<End> {
+export async function enter(
+  door: Door,
+  mitmPort: number,
+  authority: CertificateAuthority,
+  alpnProtocols?: readonly string[],
+): Promise<End> {
   const raw = await dial(mitmPort)
   if (door.startsWith('connect')) {
     raw.write(`CONNECT ${ORIGIN_NAME}:443 HTTP/1.1\r\nHost: ${ORIGIN_NAME}:443\r\n\r\n`)
@@ -95,7 +106,7 @@ export async function enter(door: Door, mitmPort: number, authority: Certificate
     raw.write(Buffer.concat([Buffer.from([5, 1, 0, 3, name.length]), name, Buffer.from([1, 187])]))
     await skipAnswer(raw, (text) => (text.startsWith('\u0005\0') ? 10 : 0))
   }
-  return isSecure(door) ? secure(raw, authority) : { stream: raw, raw }
+  return isSecure(door) ? secure(raw, authority, alpnProtocols) : { stream: raw, raw }
 }
 
 /** Connects to a port of the loopback interface; the socket allows half-open ends. */
@@ -115,8 +126,12 @@ async function skipAnswer(raw: Socket, lengthOf: (text: string) => number): Prom
   if (length < answer.length) raw.unshift(answer.subarray(length))
 }
 
-async function secure(raw: Socket, authority: CertificateAuthority): Promise<End> {
-  const stream = connectTls({ socket: raw, servername: ORIGIN_NAME, ca: authority.certificate })
+function alpn(protocols: readonly string[] | undefined): { ALPNProtocols?: string[] } {
+  return protocols ? { ALPNProtocols: [...protocols] } : {}
+}
+
+async function secure(raw: Socket, authority: CertificateAuthority, protocols?: readonly string[]): Promise<End> {
+  const stream = connectTls({ socket: raw, servername: ORIGIN_NAME, ca: authority.certificate, ...alpn(protocols) })
   stream.on('error', () => undefined)
   await once(stream, 'secureConnect')
   return { stream, raw }

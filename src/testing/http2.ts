@@ -10,37 +10,9 @@ import type {
 } from 'node:http2'
 import type { Duplex } from 'node:stream'
 
-import type { Connection } from '../connection.ts'
-import { PREFACE } from '../protocols/http2/frame.ts'
-import { relayHttp2 } from '../protocols/http2/relay.ts'
-import { InvalidProtocol, Protocol } from '../protocol.ts'
-import type { Destination } from '../protocol.ts'
 import { socksTo, tunnelTo } from './clients.ts'
 import type { ProxyAddress } from './clients.ts'
 import { TestServer } from './servers.ts'
-
-/** HTTP/2 that is always relayed, whoever may want to intercept it. */
-export class RelayedHttp2 extends Protocol {
-  readonly #first = new WeakMap<Connection, Buffer>()
-
-  resolve(connection: Connection, data: Buffer): Destination {
-    const size = Math.min(data.length, PREFACE.length)
-    if (size === 0 || data.compare(PREFACE, 0, size, 0, size) !== 0) throw new InvalidProtocol('Not the preface')
-    if (size < PREFACE.length) throw new InvalidProtocol('Not the whole preface', { incomplete: true })
-    if (!connection.destination) throw new InvalidProtocol('Not in a tunnel')
-    return connection.destination
-  }
-
-  override async connect(connection: Connection, destination: Destination, data: Buffer): Promise<void> {
-    await connection.open(destination)
-    this.#first.set(connection, data)
-  }
-
-  override handle(connection: Connection): Promise<void> {
-    connection.layers.push('h2')
-    return relayHttp2(connection, this.#first.get(connection) ?? Buffer.alloc(0), this.bufferSize)
-  }
-}
 
 /** What answers the streams of a server. */
 export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => void

@@ -1,7 +1,6 @@
 /** Plays one script twice: over a direct connection, and through a mitm that must not show. */
 import { withDeadline } from './deadline.ts'
 import type { Middleware } from '../middleware.ts'
-import type { Protocol } from '../protocol.ts'
 import { looksLikeRequest } from '../protocols/http1/head.ts'
 import { startMitm } from '../test-mitm.ts'
 import type { TestMitm } from '../test-mitm.ts'
@@ -38,9 +37,9 @@ export class Passages {
    * @param timeoutMs - How long one script may take.
    * @param firstBytesWaitMs - As the mitm's option. Short, it lets servers speak first without delay; but a request line
    *   that comes slowly is not taken for one then.
-   * @param protocols - As the mitm's option.
+   * @param alpnProtocols - What both ends offer in TLS.
    */
-  static async open(timeoutMs = 5000, firstBytesWaitMs = 5, protocols: readonly Protocol[] = []): Promise<Passages> {
+  static async open(timeoutMs = 5000, firstBytesWaitMs = 5, alpnProtocols?: readonly string[]): Promise<Passages> {
     const authority = await CertificateAuthority.create()
     const open = async (origin: Origin): Promise<Passage> => {
       await origin.listen()
@@ -49,11 +48,15 @@ export class Passages {
         upstream: { ca: authority.certificate },
         hosts: { [ORIGIN_NAME]: `127.0.0.1:${origin.port}` },
         firstBytesWaitMs,
-        protocols: [...protocols],
       })
       return { origin, mitm }
     }
-    return new Passages(authority, await open(new Origin()), await open(new Origin(authority)), timeoutMs)
+    return new Passages(
+      authority,
+      await open(new Origin()),
+      await open(new Origin(authority, alpnProtocols)),
+      timeoutMs,
+    )
   }
 
   /** The passage behind a door. */
@@ -75,7 +78,7 @@ export class Passages {
     const canAsk = looksLikeRequest(Buffer.from(script.client.turns[0]?.octets ?? '', 'latin1')) === 'yes'
     const remove = putInPlace(mitm, touch === 'possible-answer' && !canAsk ? 'other-rules' : touch)
     try {
-      return await this.play(script, origin, enter(door, mitm.port, this.authority))
+      return await this.play(script, origin, enter(door, mitm.port, this.authority, origin.alpnProtocols))
     } finally {
       remove()
     }

@@ -10,7 +10,7 @@ import type { Field } from '../../exchange.ts'
 import { startMitm } from '../../test-mitm.ts'
 import type { TestMitm } from '../../test-mitm.ts'
 import { tunnelTo } from '../../testing/clients.ts'
-import { http2Server, http2Through, RelayedHttp2, request } from '../../testing/http2.ts'
+import { http2Server, http2Through, request } from '../../testing/http2.ts'
 import { getFields, headers, postFields, responseHeaders, Watch } from '../../testing/http2-watch.ts'
 import { wireServer } from '../../testing/servers.ts'
 import type { WireServer } from '../../testing/servers.ts'
@@ -384,7 +384,7 @@ describe('through a mitm', () => {
 
   beforeEach(async () => {
     origin = await wireServer()
-    mitm = await startMitm({ hosts: { 'api.test': origin.authority }, protocols: [new RelayedHttp2()] })
+    mitm = await startMitm({ hosts: { 'api.test': origin.authority } })
   })
 
   afterEach(async () => {
@@ -479,7 +479,7 @@ it('no request of a real client is lost or comes twice, however often it is drai
       stream.end(Buffer.concat(chunks))
     })
   })
-  await using mitm = await startMitm({ hosts: { 'api.test': server.authority }, protocols: [new RelayedHttp2()] })
+  await using mitm = await startMitm({ hosts: { 'api.test': server.authority } })
   let session: Promise<ClientHttp2Session> | undefined
   let retries = 0
   const send = async (path: string): Promise<void> => {

@@ -5,6 +5,8 @@ import { decodeHuffman } from './hpack-huffman.ts'
 import { DynamicTable, sizeOf, STATIC_TABLE } from './hpack-table.ts'
 
 const STATIC_COUNT = STATIC_TABLE.length
+/** Of literals that go into the table. */
+const INDEXED_PREFIX_BITS = 6
 /** Larger numbers than this are of nobody that means well. */
 const MAX_INTEGER = 2 ** 28
 
@@ -20,6 +22,8 @@ export class HpackDecoder {
 
   readonly #maxListBytes: number
   readonly #table = new DynamicTable()
+  /** By the index of their name, the last literals that did not go into the table. */
+  readonly #lastLiterals: Field[] = []
   // What is being read. Not parameters: every function reads on where the one before has stopped.
   #octets: Buffer = Buffer.alloc(0)
   #at = 0
@@ -62,7 +66,7 @@ export class HpackDecoder {
         continue
       } else {
         const isKept = (first & 0xc0) === 0x40
-        field = this.#literal(isKept ? 6 : 4)
+        field = this.#literal(isKept ? INDEXED_PREFIX_BITS : 4)
         if (isKept && field) this.#table.add(field)
       }
       if (!field) return undefined
@@ -92,7 +96,12 @@ export class HpackDecoder {
     const name = index === 0 ? this.#text() : this.#entry(index)?.[0]
     if (name === undefined) return undefined
     const value = this.#text()
-    return value === undefined ? undefined : [name, value]
+    if (value === undefined) return undefined
+    if (prefixBits === INDEXED_PREFIX_BITS || index === 0 || index > STATIC_COUNT) return [name, value]
+    // Cookies and paths, say, come again and again without being in a table: what is kept of them is kept once.
+    const last = this.#lastLiterals[index]
+    if (last?.[1] === value) return last
+    return (this.#lastLiterals[index] = [name, value])
   }
 
   /** A change of the table's size, which stands before all fields. */

@@ -8,7 +8,7 @@ import type { Field } from '../../exchange.ts'
 import { authorityOf } from '../../protocol.ts'
 import { Direction } from './direction.ts'
 import { FLAG, FRAME, PREFACE, SETTING } from './frame.ts'
-import { readRequestSection, readResponseSection } from './section-head.ts'
+import { SectionReader } from './section-head.ts'
 import { StreamLedger } from './stream-ledger.ts'
 import type { WatchTunnel } from './stream-ledger.ts'
 
@@ -34,7 +34,7 @@ export class Observer {
   section: readonly Field[] | undefined
 
   readonly #connection: Connection
-  readonly #origin: { readonly scheme: string; readonly authority: string }
+  readonly #reader: SectionReader
   #prefaceBytes = 0
   #goAwayCode = 0
   /** The highest stream whose request has come. */
@@ -48,7 +48,7 @@ export class Observer {
     this.ledger = new StreamLedger(connection, watchTunnel)
     this.from = { client: new Direction(settings.maxHeadBytes), server: new Direction(settings.maxHeadBytes) }
     const { destination, clientTls } = connection
-    this.#origin = { scheme: clientTls ? 'https' : 'http', authority: destination ? authorityOf(destination) : '' }
+    this.#reader = new SectionReader(clientTls ? 'https' : 'http', destination ? authorityOf(destination) : '')
   }
 
   /** Whether all of the client's preface has come. */
@@ -189,7 +189,7 @@ export class Observer {
   #promised(promisedId: number, section: readonly Field[]): void {
     this.section = section
     if (promisedId % 2 !== 0 || this.ledger.stream(promisedId)) return
-    const { head } = readRequestSection(section, this.#origin)
+    const { head } = this.#reader.request(section)
     this.ledger.ended(this.ledger.begin(promisedId, head, undefined, true), 'client')
   }
 
@@ -202,7 +202,7 @@ export class Observer {
         // A stream that is over, or not passed on: all that counts is what the block has done to the table.
         if (streamId <= this.#lastBegun || streamId > this.lastStream) return
         this.#lastBegun = streamId
-        const { head, protocol } = readRequestSection(section, this.#origin)
+        const { head, protocol } = this.#reader.request(section)
         stream = this.ledger.begin(streamId, head, protocol, false)
         if (streamId > this.lastServedStream) {
           // The client does not know yet; it will not hear of it otherwise.
@@ -215,7 +215,7 @@ export class Observer {
     }
     if (!stream || stream.isResponseOver) return
     const trailers = stream.exchange.response ? section : undefined
-    if (!trailers) this.ledger.respond(stream, readResponseSection(section))
+    if (!trailers) this.ledger.respond(stream, this.#reader.response(section))
     if (endStream) this.ledger.ended(stream, side, trailers)
   }
 

@@ -13,7 +13,7 @@ import { stall } from '../../faults/stall.ts'
 import { startMitm } from '../../test-mitm.ts'
 import type { TestMitm, TestMitmOptions } from '../../test-mitm.ts'
 import { tunnelTo } from '../../testing/clients.ts'
-import { http2Server, http2Through, RelayedHttp2, request, responseOf } from '../../testing/http2.ts'
+import { http2Server, http2Through, request, responseOf } from '../../testing/http2.ts'
 import type { StreamHandler } from '../../testing/http2.ts'
 import { wireServer } from '../../testing/servers.ts'
 import type { TestServer } from '../../testing/servers.ts'
@@ -66,7 +66,6 @@ const sessions: ClientHttp2Session[] = []
 async function start(options: TestMitmOptions = {}): Promise<void> {
   mitm = await startMitm({
     hosts: { 'api.test': server.authority },
-    protocols: [new RelayedHttp2()],
     ...options,
     onError: (error) => errors.push(error),
   })
@@ -127,7 +126,7 @@ describe('a session of a real client with a real server', () => {
     expect(exchange?.response).toMatchObject({ status: 200, statusText: '', trailers: [['grpc-status', '0']] })
     expect(exchange?.response?.header('set-cookie')).toBe('a=1\nb=2')
     expect(exchange?.response?.text()).toBe('you asked for /a?b=c')
-    expect(mitm.connections[0]?.layers.at(-1)).toBe('h2')
+    expect(mitm.connections[0]?.layers.at(-1)).toBe('http/2')
     expect(mitm.connections[0]?.bytesFromServer).toBeGreaterThan(0)
     expect(errors).toEqual([])
   })
