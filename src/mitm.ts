@@ -18,6 +18,7 @@ import { Http2 } from './protocols/http2/http2.ts'
 import { Socks } from './protocols/socks/socks.ts'
 import { Tcp } from './protocols/tcp/tcp.ts'
 import { CertificateAuthority } from './tls/certificate-authority.ts'
+import { ClientCertificates } from './tls/client-certificates.ts'
 import { KeyLog } from './tls/key-log.ts'
 import { TlsSelection } from './tls-selection.ts'
 
@@ -54,6 +55,7 @@ export class Mitm implements AsyncDisposable {
   protected readonly tlsSelection: TlsSelection
 
   readonly #pipeline: Pipeline
+  readonly #clientCertificates: ClientCertificates
   readonly #protocols: readonly Protocol[]
   readonly #live = new Set<LiveConnection>()
   readonly #serving = new Set<Promise<void>>()
@@ -75,6 +77,7 @@ export class Mitm implements AsyncDisposable {
   constructor(options: MitmOptions<MitmAuthority> = {}) {
     this.options = resolveOptions(options)
     this.tlsSelection = new TlsSelection(this.options)
+    this.#clientCertificates = new ClientCertificates(options.upstream?.clientCertificates)
     this.#pipeline = new Pipeline((error) => this.report(error))
     for (const middleware of this.options.middlewares) this.#pipeline.add(middleware)
     const builtin = this.options.builtinProtocols ? [new Http2(), new Http1(), new Socks(), new Tcp()] : []
@@ -262,6 +265,7 @@ export class Mitm implements AsyncDisposable {
       pipeline: this.#pipeline,
       protocols: this.#protocols,
       listening: { host: this.options.host, port: this.#port },
+      clientCertificates: this.#clientCertificates,
       chosenAlpn: this.#chosenAlpn,
       tlsSelection: this.tlsSelection,
       onKeyLog: this.#keyLog?.write,

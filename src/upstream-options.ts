@@ -31,6 +31,8 @@ export interface UpstreamOptions {
    * `proxy`; not for servers behind the proxy.
    */
   lookup?: Lookup | undefined
+  /** Certificates that servers are shown when they ask for one: see {@link ClientCertificate}. @defaultValue `[]` */
+  clientCertificates?: readonly ClientCertificate[] | undefined
 }
 
 /**
@@ -42,7 +44,29 @@ export type Lookup =
   | Readonly<Record<string, string | readonly string[]>>
   | ((hostname: string) => MaybePromise<string | readonly string[] | undefined>)
 
-/** {@link UpstreamOptions} as they are used. */
+/**
+ * A certificate that servers are shown when they ask for one, with its key. An entry of Playwright's `clientCertificates` is
+ * one. The certificate is either `cert` with `key`, or `pfx`; each as content, or as the path of a file.
+ */
+export interface ClientCertificate {
+  /** For which servers, as the client calls them (before `hosts`): `https://pay.test`, `https://pay.test:8443`. */
+  origin?: string | undefined
+  /** In place of `origin`: a name with any port, `name:port`, `*.suffix`, or `*`. */
+  host?: string | undefined
+  /** The certificate in PEM, with those of its issuers behind it, if there are any. */
+  cert?: string | Buffer | undefined
+  certPath?: string | undefined
+  /** The private key in PEM. */
+  key?: string | Buffer | undefined
+  keyPath?: string | undefined
+  /** Certificate and key as PKCS #12. */
+  pfx?: Buffer | undefined
+  pfxPath?: string | undefined
+  /** Opens `key` or `pfx`. */
+  passphrase?: string | undefined
+}
+
+/** {@link UpstreamOptions} as they are used. Client certificates are kept by what shows them. */
 export interface ResolvedUpstream {
   readonly ca: readonly string[]
   readonly rejectUnauthorized: boolean
@@ -93,7 +117,7 @@ function percentDecoded(text: string): string {
   }
 }
 
-const KNOWN = ['ca', 'rejectUnauthorized', 'proxy', 'noProxy', 'lookup']
+const KNOWN = ['ca', 'rejectUnauthorized', 'proxy', 'noProxy', 'lookup', 'clientCertificates']
 const PROXY_SCHEMES = ['http:', 'https:', 'socks5:', 'socks5h:', 'socks:']
 
 /**

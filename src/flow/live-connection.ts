@@ -182,13 +182,12 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     destination: Destination,
     serverName: string | undefined,
     alpnProtocols: readonly string[],
-  ): Promise<SecuredServer> {
+  ): Promise<Pick<SecuredServer, 'socket' | 'authorizationError'>> {
     await this.dial(destination)
     const server = this.#server
-    const { options, onKeyLog } = this.context
     if (!server) throw new MitmError('MITM_NOT_RUNNING', 'Cannot secure a server that is not dialled')
     if (server.tls) return { socket: server.tls, authorizationError: this.connection.serverTls?.authorizationError }
-    const secured = await secureDialled(server.raw, destination, serverName, alpnProtocols, options, onKeyLog)
+    const secured = await secureDialled(server.raw, destination, serverName, alpnProtocols, this.context)
     server.tls = secured.socket
     this.connection.serverTls = secured.facts
     return secured
@@ -260,8 +259,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     const raw = await this.#dial(destination)
     if (!this.wantsTls(destination)) return this.#others.add({ raw, tls: undefined })
     const name = this.#serverNameFor(destination)
-    const { options, onKeyLog } = this.context
-    const secured = await secureDialled(raw, destination, name, alpnProtocols, options, onKeyLog)
+    const secured = await secureDialled(raw, destination, name, alpnProtocols, this.context)
     try {
       this.#demandTrust(destination, secured.authorizationError)
     } catch (error) {

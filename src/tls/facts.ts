@@ -5,6 +5,7 @@ import type { DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket
 import type { CertificateFacts, TlsFacts } from '../connection.ts'
 import { Lru } from '../internal/lru.ts'
 import type { ClientHello } from './client-hello.ts'
+import type { SecuredServer } from './secure-server.ts'
 import type { ServerChoice } from './server-hello.ts'
 
 /** What the client of a handshake asked for. */
@@ -35,19 +36,15 @@ export function clientTlsFacts(socket: TLSSocket, asked: HandshakeRequest, shown
 /**
  * Reads the facts of a finished handshake with a server.
  *
- * @param socket - The secured socket.
+ * @param secured - What came of it.
  * @param asked - What the server was asked for.
- * @param authorizationError - Why its certificate was not accepted.
  */
-export function serverTlsFacts(
-  socket: TLSSocket,
-  asked: HandshakeRequest,
-  authorizationError: string | undefined,
-): TlsFacts {
+export function serverTlsFacts(secured: SecuredServer, asked: HandshakeRequest): TlsFacts {
+  const { socket, authorizationError, hasPresented } = secured
   return {
     ...agreed(socket, asked),
     ...peerCertificates(socket, authorizationError),
-    clientCertificate: certificateFacts(socket.getCertificate()),
+    clientCertificate: hasPresented ? certificateFacts(socket.getCertificate()) : undefined,
     authorizationError,
   }
 }

@@ -6,6 +6,10 @@ import type { SecureContext, TLSSocket } from 'node:tls'
 
 import { errorText, MitmError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
+import { ClientFlight } from './client-flight.ts'
+
+/** The least time in which a server that has asked for a certificate may refuse it. */
+const VERDICT_MS = 100
 
 /** What a handshake with a server needs. */
 export interface SecureServerOptions {
@@ -27,6 +31,8 @@ export interface SecuredServer {
   readonly socket: TLSSocket
   /** Node's code, such as `CERT_HAS_EXPIRED`. */
   readonly authorizationError: string | undefined
+  /** Whether it was shown a certificate of this side. */
+  readonly hasPresented: boolean
 }
 
 /**
@@ -47,6 +53,8 @@ export function secureServer(raw: Socket, options: SecureServerOptions): Promise
       // Checked all the same (`authorizationError`): the verdict is passed on to the client.
       rejectUnauthorized: false,
     })
+    const begunAt = performance.now()
+    const flight = new ClientFlight(socket, raw)
     if (options.onKeyLog) socket.on('keylog', options.onKeyLog)
     const fail = (why: string, cause?: unknown, code: ErrorCode = 'MITM_SERVER_TLS_FAILED'): void => {
       clearTimeout(timer)
@@ -61,16 +69,41 @@ export function secureServer(raw: Socket, options: SecureServerOptions): Promise
     socket.on('error', (error) => fail(errorText(error), error))
     socket.once('close', () => fail('the server closed the connection during the TLS handshake'))
     socket.once('secureConnect', () => {
-      clearTimeout(timer)
       socket.pause()
       // Its type says Error; for OpenSSL's verdicts it is the code alone.
       const error = socket.authorizationError as Error | string | undefined
-      resolve({
-        socket,
-        authorizationError: error instanceof Error ? error.message : error || undefined,
+      const authorizationError = error instanceof Error ? error.message : error || undefined
+      const accepted = (): void => {
+        clearTimeout(timer)
+        resolve({ socket, authorizationError, hasPresented: flight.hasPresented })
+      }
+      // By then what is left of the handshake has been sent.
+      setImmediate(() => {
+        if (flight.isAsked) awaitVerdict(socket, 2 * (performance.now() - begunAt), accepted)
+        else accepted()
       })
     })
   })
+}
+
+/**
+ * In TLS 1.3 the client's handshake is over before the server has seen its certificate. What a server says next is an alert,
+ * which is for the client of the mitm, or tickets, which nearly all servers send.
+ *
+ * @param patienceMs - How long the server is waited for, which has nothing to say if it sends no tickets.
+ */
+function awaitVerdict(socket: TLSSocket, patienceMs: number, accepted: () => void): void {
+  const settle = (): void => {
+    clearTimeout(timer)
+    socket.off('session', settle)
+    socket.off('close', settle)
+    // What failed has been told, and goes before. Not at once: OpenSSL is in the midst of reading, and would lose what is
+    // written now.
+    setImmediate(accepted)
+  }
+  const timer = setTimeout(settle, Math.max(VERDICT_MS, patienceMs))
+  socket.once('session', settle)
+  socket.once('close', settle)
 }
 
 /** A fatal alert as one plaintext record (RFC 8446 section 6), for a client whose hello has come. */
