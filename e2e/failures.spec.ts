@@ -107,7 +107,7 @@ test('what is wrong with a setting is said before the test begins', async ({}, t
       test('bad option', () => {})
     })
     test.describe('b', () => {
-      test.use({ contextOptions: { proxy: { server: 'https://corp.test:1', username: 'me', password: 'hunter2' } } })
+      test.use({ contextOptions: { proxy: { server: 'socks4://corp.test:1', username: 'me', password: 'hunter2' } } })
       test('bad proxy', () => {})
     })
     test.describe('c', () => {
@@ -119,8 +119,8 @@ test('what is wrong with a setting is said before the test begins', async ({}, t
   expect(run.errors('bad option')[0]).toContain(
     'Cannot use option "idleTimeoutMs": it is -1, expected a whole number from 1 to 2147483647 [MITM_INVALID_OPTION]',
   )
-  expect(run.errors('bad proxy')[0]).toMatch(
-    /expected an 'http:\/\/' or 'socks5:\/\/' URL as proxy \[MITM_INVALID_OPTION\]/,
+  expect(run.errors('bad proxy')[0]).toContain(
+    `"upstream.proxy": it has the scheme "socks4:", expected an 'http://', 'https://' or 'socks5://' URL [MITM_INVALID_OPTION]`,
   )
   expect(run.output).not.toContain('hunter2')
   expect(run.errors('bad set-up')[0]).toContain('set-up failed')

@@ -3,6 +3,8 @@ import { expect, mitmFixtures } from 'playwright-mitm'
 import type { MitmTestFixtures, MitmWorkerFixtures } from 'playwright-mitm'
 import { test as base } from '@playwright/test'
 import { CertificateAuthority } from 'playwright-mitm/core'
+import { identityFor, originAuthority as proxyAuthority } from '../src/testing/identity.ts'
+import { httpProxy, socksProxy } from '../src/testing/proxies.ts'
 import { startOrigin } from './support/origin.ts'
 import type { Origin } from './support/origin.ts'
 import { startSmallProxy } from './support/small-proxy.ts'
@@ -86,3 +88,40 @@ test.describe('with another proxy in mitmOptions', () => {
     expect(company.asked).toEqual([])
   })
 })
+
+for (const scheme of ['https', 'socks5'] as const) {
+  test.describe(`a proxy of the config that speaks ${scheme}`, () => {
+    test.use({
+      mitmOptions: async ({ originAuthority }, use) => {
+        const ca = [originAuthority.certificate, (await proxyAuthority()).certificate]
+        await use({ upstream: { ca } })
+      },
+      company: async ({ origin }, use) => {
+        const options = {
+          credentials,
+          hosts: { 'app.test:443': `127.0.0.1:${origin.port}`, 'app.test:80': `127.0.0.1:${origin.port}` },
+        }
+        await using company =
+          scheme === 'https'
+            ? await httpProxy({ ...options, tls: await identityFor('127.0.0.1') })
+            : await socksProxy(options)
+        await use(company)
+      },
+      contextOptions: async ({ company }, use) => {
+        const [username = '', ...password] = credentials.split(':')
+        await use({
+          proxy: { server: `${scheme}://127.0.0.1:${company.port}`, username, password: password.join(':') },
+        })
+      },
+    })
+
+    test('is behind the mitm, with its password', async ({ page, request, mitm, company }) => {
+      await page.goto('https://app.test/')
+      await expect(page.getByRole('heading')).toHaveText('Outside')
+      expect(await (await request.get('https://app.test/')).text()).toContain('Outside')
+      expect(company.asked).toEqual(['app.test:443', 'app.test:443'])
+      await expect(mitm).toHaveRequestedTimes('https://app.test/', 2)
+      expect(mitm.errors).toEqual([])
+    })
+  })
+}

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 
 import { startMitm } from './test-mitm.ts'
 import type { TestMitm, TestMitmOptions } from './test-mitm.ts'
@@ -19,7 +19,7 @@ import type { ProxyAddress } from './testing/clients.ts'
 import { identityFor, originAuthority } from './testing/identity.ts'
 import type { Identity } from './testing/identity.ts'
 import { httpProxy } from './testing/proxies.ts'
-import { closedPort, httpServer } from './testing/servers.ts'
+import { httpServer } from './testing/servers.ts'
 import type { HttpServer } from './testing/servers.ts'
 import type { Wire } from './testing/wire.ts'
 import type { ClientCertificate } from './upstream-options.ts'
@@ -108,8 +108,7 @@ async function strictServer(version: (typeof VERSIONS)[number]): Promise<ProxyAd
   const folder = mkdtempSync(join(tmpdir(), 'playwright-mitm-test-'))
   const { key, cert } = await identityFor('pay.test')
   for (const [name, content] of Object.entries({ key, cert, ca })) writeFileSync(join(folder, name), content)
-  const port = await closedPort()
-  const wanted = ['-accept', `127.0.0.1:${port}`, '-key', 'key', '-cert', 'cert', '-CAfile', 'ca', '-Verify', '1']
+  const wanted = ['-accept', '127.0.0.1:0', '-key', 'key', '-cert', 'cert', '-CAfile', 'ca', '-Verify', '1']
   const args = [
     's_server',
     '-verify_return_error',
@@ -117,7 +116,12 @@ async function strictServer(version: (typeof VERSIONS)[number]): Promise<ProxyAd
     `-${version.toLowerCase().replace('v', '').replace('.', '_')}`,
   ]
   const child = spawn('openssl', [...args, ...wanted], { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] })
-  await once(child.stdout, 'data')
+  let said = ''
+  for await (const chunk of child.stdout) {
+    said += String(chunk)
+    if (said.includes('ACCEPT 127.0.0.1:')) break
+  }
+  const port = Number(/ACCEPT 127\.0\.0\.1:(\d+)/.exec(said)?.[1])
   return {
     port,
     async [Symbol.asyncDispose]() {

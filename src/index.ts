@@ -11,6 +11,7 @@ export type {
   StreamEnd,
   TlsFacts,
 } from './connection.ts'
+export type { Door, DoorOptions } from './door.ts'
 export { ERROR_CODES, isMitmError, MitmError } from './errors.ts'
 export type { ErrorCode, MitmErrorDetails, Side } from './errors.ts'
 export { ExchangeTimings } from './exchange-timings.ts'

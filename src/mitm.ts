@@ -1,16 +1,16 @@
 /** The proxy: listens, accepts, and closes. What happens to a connection in between is in `flow/`. */
-import { createServer } from 'node:net'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 
 import { Connection } from './connection.ts'
-import { errorText, MitmError, systemCode } from './errors.ts'
+import type { Door, DoorOptions } from './door.ts'
+import { MitmError } from './errors.ts'
 import { LiveConnection } from './flow/live-connection.ts'
 import type { FlowContext } from './flow/flow-context.ts'
-import { noteListener } from './flow/trail.ts'
+import { Listener } from './flow/listener.ts'
 import { Pipeline } from './flow/pipeline.ts'
 import { Host } from './host.ts'
 import type { Middleware } from './middleware.ts'
-import { resolveOptions } from './options.ts'
+import { demandKnown, resolveOptions } from './options.ts'
 import type { MitmOptions, ResolvedOptions } from './options.ts'
 import type { Protocol } from './protocol.ts'
 import { Http1 } from './protocols/http1/http1.ts'
@@ -19,6 +19,7 @@ import { Socks } from './protocols/socks/socks.ts'
 import { Tcp } from './protocols/tcp/tcp.ts'
 import { CertificateAuthority } from './tls/certificate-authority.ts'
 import { ClientCertificates } from './tls/client-certificates.ts'
+import type { ClientIdentities } from './tls/client-certificates.ts'
 import { KeyLog } from './tls/key-log.ts'
 import { TlsSelection } from './tls-selection.ts'
 
@@ -61,10 +62,9 @@ export class Mitm implements AsyncDisposable {
   readonly #serving = new Set<Promise<void>>()
   readonly #chosenAlpn = new Map<string, string>()
   #authority: Promise<MitmAuthority> | undefined
-  #server: Server | undefined
+  #listener: Listener | undefined
+  readonly #doors = new Set<Listener>()
   #keyLog: KeyLog | undefined
-  #forgetListener: () => void = () => undefined
-  #port = 0
   #isTelling = false
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -87,10 +87,10 @@ export class Mitm implements AsyncDisposable {
 
   /** The port it listens on. @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` */
   get port(): number {
-    if (this.#port === 0) {
+    if (!this.#listener) {
       throw new MitmError('MITM_NOT_RUNNING', 'Cannot tell the port of a mitm that does not listen: call start() first')
     }
-    return this.#port
+    return this.#listener.port
   }
 
   /** The proxy as a URL: `http://127.0.0.1:PORT`. @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` */
@@ -101,7 +101,7 @@ export class Mitm implements AsyncDisposable {
 
   /** Whether it listens. */
   get isRunning(): boolean {
-    return this.#port !== 0 && this.#closing === undefined
+    return this.#listener !== undefined && this.#closing === undefined
   }
 
   /**
@@ -121,6 +121,40 @@ export class Mitm implements AsyncDisposable {
       throw error
     })
     return this.#starting
+  }
+
+  /**
+   * Opens a further port, for clients that are to be served in another way: two browser contexts that show different
+   * certificates to the same server come by a door each.
+   *
+   * @param options - What is different for them.
+   * @returns The door, open.
+   * @throws {@link MitmError} `MITM_NOT_RUNNING` before `start()` and after `close()`, `MITM_INVALID_OPTION`,
+   *   `MITM_LISTEN_FAILED`.
+   *
+   * @example
+   * ```ts
+   * import type { Mitm } from 'playwright-mitm/core'
+   *
+   * export async function doorForAdmins(mitm: Mitm): Promise<string> {
+   *   const admin = { origin: 'https://pay.test', certPath: 'admin.pem', keyPath: 'admin-key.pem' }
+   *   const { url } = await mitm.openDoor({ clientCertificates: [admin] })
+   *   return url
+   * }
+   * ```
+   */
+  async openDoor(options: DoorOptions = {}): Promise<Door> {
+    demandKnown(options, ['clientCertificates'])
+    if (!this.isRunning) throw new MitmError('MITM_NOT_RUNNING', 'Cannot open a door of a mitm that does not listen')
+    const own = new ClientCertificates(options.clientCertificates, 'clientCertificates')
+    const all = this.#clientCertificates
+    const listener = await this.#openPort(0, { for: (destination) => own.for(destination) ?? all.for(destination) })
+    this.#doors.add(listener)
+    const close = (): void => {
+      if (this.#doors.delete(listener)) listener.close()
+    }
+    if (this.#closing) close()
+    return { port: listener.port, url: listener.url, close, [Symbol.dispose]: close }
   }
 
   /**
@@ -216,26 +250,19 @@ export class Mitm implements AsyncDisposable {
   async #listen(): Promise<void> {
     const { host, port, keyLogFile } = this.options
     if (keyLogFile !== undefined) this.#keyLog = new KeyLog(keyLogFile, (error) => this.report(error))
-    const server = createServer({ allowHalfOpen: true, noDelay: true })
-    server.on('connection', (socket) => this.#accept(socket))
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => {
-        const why = systemCode(error) === 'EADDRINUSE' ? 'the port is taken; 0 takes a free one' : errorText(error)
-        reject(new MitmError('MITM_LISTEN_FAILED', `Cannot listen on ${host}:${port}: ${why}`, { cause: error }))
-      })
-      server.listen({ host, port }, resolve)
+    this.#listener = await this.#openPort(port, this.#clientCertificates)
+    if (this.#closing) this.#listener.close()
+    else await this.#pipeline.started(host, this.#listener.port)
+  }
+
+  #openPort(port: number, certificates: ClientIdentities): Promise<Listener> {
+    return Listener.open({
+      host: this.options.host,
+      port,
+      mitm: this,
+      accept: (socket, listener) => this.#accept(socket, listener, certificates),
+      report: (error) => this.report(error),
     })
-    server.on('error', (error) => {
-      this.report(
-        new MitmError('MITM_LISTEN_FAILED', `Cannot accept on ${host}: ${errorText(error)}`, { cause: error }),
-      )
-    })
-    const address = server.address()
-    this.#server = server
-    this.#port = typeof address === 'object' && address ? address.port : port
-    if (typeof address === 'object' && address) this.#forgetListener = noteListener(this, address)
-    if (this.#closing) server.close()
-    else await this.#pipeline.started(host, this.#port)
   }
 
   #closeKeyLog(): void {
@@ -243,13 +270,13 @@ export class Mitm implements AsyncDisposable {
     this.#keyLog = undefined
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, listening: Listener, clientCertificates: ClientIdentities): void {
     if (this.#closing) {
       socket.destroy()
       return
     }
     const connection = new Connection(new Host({ reader: socket, writer: socket }))
-    const live = new LiveConnection(connection, socket, this.#context)
+    const live = new LiveConnection(connection, socket, { ...this.#context, listening, clientCertificates })
     this.#live.add(live)
     const serving = live.serve().finally(() => {
       this.#live.delete(live)
@@ -258,14 +285,12 @@ export class Mitm implements AsyncDisposable {
     this.#serving.add(serving)
   }
 
-  get #context(): FlowContext {
+  get #context(): Omit<FlowContext, 'listening' | 'clientCertificates'> {
     return {
       mitm: this,
       options: this.options,
       pipeline: this.#pipeline,
       protocols: this.#protocols,
-      listening: { host: this.options.host, port: this.#port },
-      clientCertificates: this.#clientCertificates,
       chosenAlpn: this.#chosenAlpn,
       tlsSelection: this.tlsSelection,
       onKeyLog: this.#keyLog?.write,
@@ -276,9 +301,8 @@ export class Mitm implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#starting?.catch(() => undefined)
-    // Not awaited: a listening server waits for every socket, also for those that were handed over.
-    this.#server?.close()
-    this.#forgetListener()
+    this.#listener?.close()
+    for (const door of this.#doors) door.close()
     for (const live of this.#live) live.close()
     await Promise.all(this.#serving)
     this.#closeKeyLog()

@@ -4,7 +4,7 @@ import type { MitmError } from '../errors.ts'
 import type { ResolvedOptions, ServerFlaws } from '../options.ts'
 import type { Protocol } from '../protocol.ts'
 import type { SecureContext } from 'node:tls'
-import type { ClientCertificates } from '../tls/client-certificates.ts'
+import type { ClientIdentities } from '../tls/client-certificates.ts'
 import type { TlsSelection } from '../tls-selection.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -24,7 +24,7 @@ export interface FlowContext {
   readonly protocols: readonly Protocol[]
   readonly listening: { readonly host: string; readonly port: number }
   /** What servers are shown when they ask for a certificate. */
-  readonly clientCertificates: ClientCertificates
+  readonly clientCertificates: ClientIdentities
   /** What servers chose by ALPN the last time, by authority. */
   readonly chosenAlpn: Map<string, string>
   /** Which TLS is opened, and which is only relayed. */

@@ -34,21 +34,27 @@ interface Entry {
 }
 
 const FIELDS = ['origin', 'host', 'cert', 'certPath', 'key', 'keyPath', 'pfx', 'pfxPath', 'passphrase']
-const OPTION = 'upstream.clientCertificates'
 
-/** The certificates of one mitm. What is in them is shown by nothing that prints this. */
-export class ClientCertificates {
+/** Says what servers are shown. */
+export interface ClientIdentities {
+  /** @param destination - Where the client wants to go; undefined: nothing is shown. */
+  for(destination: Destination): ClientIdentity | undefined
+}
+
+/** The certificates of one mitm, or of a door of it. What is in them is shown by nothing that prints this. */
+export class ClientCertificates implements ClientIdentities {
   readonly #entries: readonly Entry[]
   readonly #found = new Map<string, ClientIdentity>()
 
   /**
-   * @param given - The option `upstream.clientCertificates`. The files that it names are read now.
+   * @param given - What the option says. The files that it names are read now.
+   * @param option - Its name, for errors.
    * @throws {@link MitmError} `MITM_INVALID_OPTION`, which shows neither keys nor passphrases.
    */
-  constructor(given: readonly ClientCertificate[] = []) {
+  constructor(given: readonly ClientCertificate[] = [], option = 'upstream.clientCertificates') {
     const list: unknown = given
-    if (!Array.isArray(list)) throw invalid(OPTION, 'is no array', 'an array of certificates with their keys')
-    this.#entries = given.map((entry, at) => readEntry(entry, `${OPTION}[${at}]`))
+    if (!Array.isArray(list)) throw invalid(option, 'is no array', 'an array of certificates with their keys')
+    this.#entries = given.map((entry, at) => readEntry(entry, `${option}[${at}]`))
   }
 
   /** What a server is to be shown; undefined: nothing. Several entries for the same origin or pattern go together. */
