@@ -119,6 +119,22 @@ test.describe('with a certificate of the mitm', () => {
   })
 })
 
+test.describe('where the TLS of the server is only relayed', () => {
+  test.use({
+    ignoreHTTPSErrors: true,
+    clientCertificates: async ({}, use) => use([await entryFor('customer')]),
+    mitmOptions: async ({ mitmOptions }, use) => use({ ...mitmOptions, passthrough: ['bank.test'] }),
+  })
+
+  test('Playwright shows it', async ({ page, mitm, bank }) => {
+    await page.goto(`${origin}/`)
+    await expect(page.getByRole('heading')).toHaveText('customer')
+    expect(bank.seen).toEqual(['customer'])
+    expect(mitm.exchanges).toEqual([])
+    expect(mitm.connections[0]?.layers).toContain('tls-passthrough')
+  })
+})
+
 test('without one the page sees what it would see without the mitm', async ({ page, browser, request, mitm, bank }) => {
   const direct = await browser.newContext(past)
   const there = await (await direct.newPage()).goto(`https://localhost:${bank.port}/`).catch(String)

@@ -4,6 +4,8 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
+import { createSecureServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
@@ -245,6 +247,30 @@ it('plain HTTP that hosts makes TLS of gets the certificate of where the client 
   const client = await connectTo(mitm)
   client.write('GET http://pay.test/ HTTP/1.1\r\nHost: pay.test\r\nConnection: close\r\n\r\n')
   expect(String((await takeResponse(client)).body)).toBe('you are me.test')
+})
+
+it.skipIf(!hasCurl)('a server of HTTP/2 is shown it as well', async () => {
+  const origin = createSecureServer({ ...(await identityFor('pay.test')), ca, requestCert: true })
+  origin.on('stream', (stream) => {
+    // Boundary: this server speaks TLS alone.
+    const socket = stream.session?.socket as TLSSocket | undefined
+    stream.respond({ ':status': 200 })
+    stream.end(`you are ${socket?.getPeerCertificate().subject.CN}`)
+  })
+  origin.listen(0, '127.0.0.1')
+  await once(origin, 'listening')
+  // Boundary: a server on a port has an address with one.
+  const { port } = origin.address() as AddressInfo
+  await using mitm = await startMitm({
+    hosts: { 'pay.test': `127.0.0.1:${port}` },
+    upstream: { ca, clientCertificates: [{ origin: 'https://pay.test', ...me }] },
+  })
+  const args = ['-sS', '--http2', '-w', ' by %{http_version}', '--max-time', '10', 'https://pay.test/']
+  const { stdout } = await run('curl', args, { env: { ...process.env, ...mitm.env() } })
+  expect(stdout).toBe('you are me.test by 2')
+  await mitm.close()
+  origin.close()
+  await once(origin, 'close')
 })
 
 it.skipIf(!hasCurl)('curl needs none', async () => {

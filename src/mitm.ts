@@ -123,6 +123,11 @@ export class Mitm implements AsyncDisposable {
     return this.#starting
   }
 
+  /** Whether the TLS of a server is relayed as it is, by the options `passthrough` and `intercept`. */
+  passesThrough(host: string, port: number): boolean {
+    return this.tlsSelection.passesThrough([host], port)
+  }
+
   /**
    * Opens a further port, for clients that are to be served in another way: two browser contexts that show different
    * certificates to the same server come by a door each.
