@@ -20,23 +20,29 @@ test.use({
   },
 })
 
-for (const row of EVENT_CASES) {
-  test(`${row.code}: ${row.seen.join(', ')}`, async ({ page, mitm }) => {
-    await page.goto('https://app.test/')
-    const fault = row.fault(faults)
-    const rule = mitm.get(URL).fault(fault).once()
-    await page.evaluate(listen, { url: URL, again: TRIES_AGAIN, up: GIVES_UP })
-    const seen = (): Promise<unknown> => page.evaluate(() => Reflect.get(globalThis, 'seen'))
+for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
+  test.describe(version, () => {
+    test.use({ http2: version === 'HTTP/2' })
 
-    await expect.poll(seen, { intervals: [20] }).toEqual(row.seen)
-    expect(hasActed(mitm, fault.name)).toBe(true)
-    if (row.hangs) {
-      await page.waitForTimeout(300)
-      expect(await seen()).toEqual(row.seen)
+    for (const row of EVENT_CASES) {
+      test(`${row.code}: ${row.seen.join(', ')}`, async ({ page, mitm }) => {
+        await page.goto('https://app.test/')
+        const fault = row.fault(faults)
+        const rule = mitm.get(URL).fault(fault).once()
+        await page.evaluate(listen, { url: URL, again: TRIES_AGAIN, up: GIVES_UP })
+        const seen = (): Promise<unknown> => page.evaluate(() => Reflect.get(globalThis, 'seen'))
+
+        await expect.poll(seen, { intervals: [20] }).toEqual(row.seen)
+        expect(hasActed(mitm, fault.name)).toBe(true)
+        if (row.hangs) {
+          await page.waitForTimeout(300)
+          expect(await seen()).toEqual(row.seen)
+        }
+        rule.remove()
+        expect(await page.evaluate(async () => (await fetch('/')).status)).toBe(200)
+        expect(mitm.errors).toEqual([])
+      })
     }
-    rule.remove()
-    expect(await page.evaluate(async () => (await fetch('/')).status)).toBe(200)
-    expect(mitm.errors).toEqual([])
   })
 }
 

@@ -24,68 +24,80 @@ const BODIES: Readonly<Record<string, string>> = {
 
 test.use({ answers: { '/text': '', '/octets': '', '/form': '', '/kept': 'ok' } })
 
-for (const [way, leave] of Object.entries(WAYS)) {
-  test(`beacons and keepalive requests of a page that ${way}`, async ({ direct, proxied, site, mitm }) => {
-    const parting = (): Readonly<Record<string, string>> =>
-      Object.fromEntries(site.arrivals.filter(({ method }) => method === 'POST').map(({ url, body }) => [url, body]))
+for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
+  test.describe(version, () => {
+    test.use({ http2: version === 'HTTP/2' })
 
-    await sayGoodbye(direct)
-    await leave(direct)
-    await expect.poll(parting).toEqual(BODIES)
-    const count = site.arrivals.filter(({ method }) => method === 'POST').length
+    for (const [way, leave] of Object.entries(WAYS)) {
+      test(`beacons and keepalive requests of a page that ${way}`, async ({ direct, proxied, site, mitm }) => {
+        const parting = (): Readonly<Record<string, string>> =>
+          Object.fromEntries(
+            site.arrivals.filter(({ method }) => method === 'POST').map(({ url, body }) => [url, body]),
+          )
 
-    await sayGoodbye(proxied)
-    await leave(proxied)
-    for (const [path, body] of Object.entries(BODIES)) {
-      const { request } = await mitm.waitForRequest({ method: 'POST', path })
-      await request.whenComplete()
-      expect(request.text()).toBe(body)
+        await sayGoodbye(direct)
+        await leave(direct)
+        await expect.poll(parting).toEqual(BODIES)
+        const count = site.arrivals.filter(({ method }) => method === 'POST').length
+
+        await sayGoodbye(proxied)
+        await leave(proxied)
+        for (const [path, body] of Object.entries(BODIES)) {
+          const { request } = await mitm.waitForRequest({ method: 'POST', path })
+          await request.whenComplete()
+          expect(request.text()).toBe(body)
+        }
+        await expect.poll(() => site.arrivals.filter(({ method }) => method === 'POST')).toHaveLength(count * 2)
+        expect(await mitm.waitForIdle()).toBe(true)
+        expect(mitm.requests({ method: 'POST' }).map(({ endReason }) => endReason)).toEqual(
+          Array(count).fill('complete'),
+        )
+        await expect(mitm).toHaveRequestedTimes({ method: 'POST', source: 'page' }, count)
+      })
     }
-    await expect.poll(() => site.arrivals.filter(({ method }) => method === 'POST')).toHaveLength(count * 2)
-    expect(await mitm.waitForIdle()).toBe(true)
-    expect(mitm.requests({ method: 'POST' }).map(({ endReason }) => endReason)).toEqual(Array(count).fill('complete'))
-    await expect(mitm).toHaveRequestedTimes({ method: 'POST', source: 'page' }, count)
+
+    test('the beacon of a window that closes itself', async ({ proxied, mitm }) => {
+      const opened = proxied.waitForEvent('popup')
+      await proxied.evaluate(`void open('/')`)
+      const popup = await opened
+      await popup.waitForLoadState()
+      await sayGoodbye(popup)
+      const closed = popup.waitForEvent('close')
+      await popup.evaluate(`void setTimeout(() => close())`)
+      await closed
+
+      await expect(mitm).toHaveRequested({ method: 'POST', path: '/text', body: 'bye' })
+    })
+
+    test('a beacon to another origin, and the answer of a rule to it', async ({ proxied, site, mitm }) => {
+      mitm.post('https://metrics.test/**').respond(204)
+      await proxied.evaluate(
+        `addEventListener('pagehide', () => navigator.sendBeacon('https://metrics.test/left', '1'))`,
+      )
+      const before = site.arrivals.length
+      await proxied.close()
+
+      await expect(mitm).toHaveRequested({ url: 'https://metrics.test/left', body: '1', status: 204 })
+      expect(site.arrivals).toHaveLength(before)
+    })
+
+    test.describe('at the end of a test', () => {
+      const mitm = test.extend<object>({
+        mitm: async ({ mitm: own }, use) => {
+          await use(own)
+          // Behind the end of the page, and before that of the mitm.
+          const { request } = await own.waitForRequest({ method: 'POST', path: '/text' }, { timeoutMs: 5000 })
+          expect(request.text()).toBe('bye')
+        },
+      })
+
+      mitm('what a page that was just closed sends is recorded', async ({ proxied }) => {
+        await sayGoodbye(proxied)
+        await proxied.close()
+      })
+    })
   })
 }
-
-test('the beacon of a window that closes itself', async ({ proxied, mitm }) => {
-  const opened = proxied.waitForEvent('popup')
-  await proxied.evaluate(`void open('/')`)
-  const popup = await opened
-  await popup.waitForLoadState()
-  await sayGoodbye(popup)
-  const closed = popup.waitForEvent('close')
-  await popup.evaluate(`void setTimeout(() => close())`)
-  await closed
-
-  await expect(mitm).toHaveRequested({ method: 'POST', path: '/text', body: 'bye' })
-})
-
-test('a beacon to another origin, and the answer of a rule to it', async ({ proxied, site, mitm }) => {
-  mitm.post('https://metrics.test/**').respond(204)
-  await proxied.evaluate(`addEventListener('pagehide', () => navigator.sendBeacon('https://metrics.test/left', '1'))`)
-  const before = site.arrivals.length
-  await proxied.close()
-
-  await expect(mitm).toHaveRequested({ url: 'https://metrics.test/left', body: '1', status: 204 })
-  expect(site.arrivals).toHaveLength(before)
-})
-
-test.describe('at the end of a test', () => {
-  const mitm = test.extend<object>({
-    mitm: async ({ mitm: own }, use) => {
-      await use(own)
-      // Behind the end of the page, and before that of the mitm.
-      const { request } = await own.waitForRequest({ method: 'POST', path: '/text' }, { timeoutMs: 5000 })
-      expect(request.text()).toBe('bye')
-    },
-  })
-
-  mitm('what a page that was just closed sends is recorded', async ({ proxied }) => {
-    await sayGoodbye(proxied)
-    await proxied.close()
-  })
-})
 
 /** Lets the page send a beacon of each kind, and a keepalive request, when it goes. */
 async function sayGoodbye(page: Page): Promise<void> {

@@ -213,7 +213,7 @@ const ROWS: readonly Row[] = [
   }),
 ]
 
-for (const version of ['HTTP/1.1']) {
+for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
   test.describe(version, () => {
     test.use({ http2: version === 'HTTP/2' })
 
@@ -226,6 +226,15 @@ for (const version of ['HTTP/1.1']) {
       test(`${what}, through the mitm`, async ({ proxied, stage, mitm }) => {
         await demandVersion(proxied, version)
         await run(proxied, stage)
+        expect(mitm.errors).toEqual([])
+      })
+
+      test(`${what}, through the mitm with a rule for the site`, async ({ mitm, page, stage }) => {
+        // In HTTP/2 nothing is relayed as it is where a rule could touch it.
+        mitm.when({ host: 'app.test', headers: { 'x-never': 'sent' } }).rewriteResponse({ status: 500 })
+        await page.goto('https://app.test/')
+        await demandVersion(page, version)
+        await run(page, stage)
         expect(mitm.errors).toEqual([])
       })
     }

@@ -1,5 +1,6 @@
 /** What faults act on in a bridge: the octets of one exchange's messages, with heads as HTTP/1 writes them. */
 import { constants } from 'node:http2'
+import { setTimeout as delay } from 'node:timers/promises'
 
 import type { MitmError, Side } from '../../errors.ts'
 import type { Exchange, HttpResponse } from '../../exchange.ts'
@@ -13,6 +14,9 @@ import type { BridgedRequestHead } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
 import { cutByFrames } from './http2-faults.ts'
 import { MessageWriter } from './message-writer.ts'
+
+/** How long octets are ahead of the end of a session: Chromium drops with it what has just come on a stream. */
+const AHEAD_MS = 5
 
 /** The ways out of one exchange, with faults in them. */
 export class FaultyMessage implements FaultyExchange {
@@ -123,9 +127,16 @@ export class FaultyMessage implements FaultyExchange {
       this.#of.reset('fault', constants.NGHTTP2_CANCEL)
       return
     }
-    bridge.noteResent()
-    this.#of.end('fault')
-    bridge.breakDown(end === 'reset' ? 'reset' : 'close')
+    const breakDown = (): void => {
+      if (this.#of.isOver) return
+      bridge.noteResent()
+      this.#of.end('fault')
+      bridge.breakDown(end === 'reset' ? 'reset' : 'close')
+    }
+    const left = this.#clientWriter.whenLeft()
+    // Neither rejects.
+    if (left) void left.then(() => delay(AHEAD_MS)).then(breakDown)
+    else breakDown()
   }
 
   async #whenPassed(side: Side): Promise<void> {

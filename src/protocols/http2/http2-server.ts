@@ -130,7 +130,9 @@ export class Http2Server implements BridgeServer {
 
   #ended(end: PumpEnd): void {
     this.#end ??= end
-    this.cut()
+    this.stream.cut()
+    // With an error: without one, Node ends the streams as if their responses had come whole.
+    if (!this.#session.destroyed) this.#session.destroy(new Error('The connection has ended'))
   }
 
   #settled(remote: Settings | undefined): void {

@@ -1,5 +1,6 @@
 /** A message whose head and body pass faults as octets, put into a stream of HTTP/2 behind them. */
 import { Writable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { afterRoom } from '../../internal/writable.ts'
 
@@ -8,6 +9,7 @@ export class MessageWriter extends Writable {
   readonly #body: () => Writable | undefined
   readonly #onEnd: () => void
   #headBytes = 0
+  #left: Promise<void> | undefined
   #onHead: (() => void) | undefined
 
   /**
@@ -34,8 +36,15 @@ export class MessageWriter extends Writable {
       done()
       return
     }
-    body.write(rest)
+    this.#left = new Promise((resolve) => {
+      body.write(rest, () => resolve())
+    })
     afterRoom(body, done)
+  }
+
+  /** Resolves when the session has sent what was written, or never will; undefined when there is nothing. */
+  whenLeft(): Promise<void> | undefined {
+    return this.#left
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -50,6 +59,8 @@ export class MessageWriter extends Writable {
     if (this.#headBytes === 0) {
       this.#onHead()
       this.#onHead = undefined
+      // The session sends it in this turn.
+      this.#left = nextTurn()
     }
     return chunk.subarray(taken)
   }
