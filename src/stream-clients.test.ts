@@ -1,6 +1,7 @@
 /** Streams reach programs as the server sends them: each piece is read before the next one is sent. */
 import { spawn, spawnSync } from 'node:child_process'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createSecureServer } from 'node:http2'
 
 import { EventSource, ProxyAgent } from 'undici'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -8,8 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { startMitm } from './test-mitm.ts'
 import type { TestMitm } from './test-mitm.ts'
 import { identityFor, originAuthority } from './testing/identity.ts'
-import { httpServer } from './testing/servers.ts'
-import type { HttpServer } from './testing/servers.ts'
+import { httpServer, TestServer } from './testing/servers.ts'
 
 const HOST = 'stream.test'
 const URLS = [`https://${HOST}/events`, 'http://plain.test/events'] as const
@@ -63,6 +63,11 @@ const CLIENTS: readonly Client[] = [
     name: 'curl, by CONNECT or absolute-form',
     isHere: has('curl'),
     start: (mitm, url) => run(mitm, 'curl', '-sSN', '--http1.1', url),
+  },
+  {
+    name: 'curl, by HTTP/2 in TLS',
+    isHere: has('curl'),
+    start: (mitm, url) => run(mitm, 'curl', '-sSN', '--http2', url),
   },
   {
     name: 'curl, by SOCKS5',
@@ -123,17 +128,19 @@ function listen(mitm: TestMitm, url: string, heard: (data: string) => void): () 
 }
 
 /** A server in TLS and one without, the responses of which a test writes. */
-async function startServers(): Promise<{ readonly servers: readonly HttpServer[]; next(): Promise<Opened> }> {
+async function startServers(): Promise<{ readonly servers: readonly TestServer[]; next(): Promise<Opened> }> {
   const arrived: Opened[] = []
   const waiting: ((opened: Opened) => void)[] = []
-  const handler = (request: { headers: Readonly<Record<string, unknown>> }, response: ServerResponse): void => {
+  const handler = (request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(200, TYPE).flushHeaders()
     const opened = { response, lastEventId: request.headers['last-event-id'] }
     const take = waiting.shift()
     if (take) take(opened)
     else arrived.push(opened)
   }
-  const servers = await Promise.all([httpServer(handler, await identityFor(HOST)), httpServer(handler)])
+  // Boundary: Node's requests and responses of HTTP/2 are made to be used like those of HTTP/1.
+  const secure = createSecureServer({ ...(await identityFor(HOST)), allowHTTP1: true }, handler as never)
+  const servers = await Promise.all([new TestServer(secure).listen(), httpServer(handler)])
   cleanups.push(...servers.map((server) => () => server[Symbol.asyncDispose]()))
   const next = (): Promise<Opened> => {
     const opened = arrived.shift()
@@ -147,7 +154,7 @@ interface Opened {
   readonly lastEventId: unknown
 }
 
-async function startFor(servers: readonly HttpServer[]): Promise<TestMitm> {
+async function startFor(servers: readonly TestServer[]): Promise<TestMitm> {
   const [secure, plain] = servers
   const mitm = await startMitm({
     hosts: { [HOST]: secure?.authority ?? '', 'plain.test': plain?.authority ?? '' },
@@ -157,7 +164,7 @@ async function startFor(servers: readonly HttpServer[]): Promise<TestMitm> {
   return mitm
 }
 
-describe.each(CLIENTS)('$name', ({ isHere, start }) => {
+describe.each(CLIENTS)('$name', ({ name, isHere, start }) => {
   it.skipIf(!isHere).each(URLS)('reads %s piece by piece, and what a rule makes of it', async (url) => {
     const { servers, next } = await startServers()
     const mitm = await startFor(servers)
@@ -172,6 +179,8 @@ describe.each(CLIENTS)('$name', ({ isHere, start }) => {
         await expect.poll(seen, { interval: 5 }).toBe(expected.join(''))
       }
       expect(mitm.exchanges.at(-1)?.endReason).toBeUndefined()
+      const isHttp2 = name.includes('HTTP/2') && url.startsWith('https:')
+      expect(mitm.exchanges.at(-1)?.request.httpVersion).toBe(isHttp2 ? 'HTTP/2' : 'HTTP/1.1')
       expect(mitm.exchanges.at(-1)?.response?.events()).toHaveLength(3)
       response.end()
       await expect.poll(() => mitm.exchanges[isEdited ? 0 : 1]?.endReason).toBe('complete')
