@@ -148,6 +148,7 @@ export class Lane {
   /** Throws away what comes from now on. */
   shut(): void {
     this.#gate = 'shut'
+    this.#isPlain = false
     this.#isClosing = true
     this.#insertions = []
     this.#messages?.shut()

@@ -231,17 +231,26 @@ export class WebSocketRelay implements LaneHost {
     if (staysOpen) this.#lanes[to].shut()
   }
 
+  /**
+   * Closes a side, as a rule or a mock wants it.
+   *
+   * @returns Whether it is closed by that.
+   */
+  closePeer(to: Side, code: number | undefined, reason: string): boolean {
+    const lane = this.#lanes[to === 'client' ? 'server' : 'client']
+    if (!this.isMock(lane.from) || !lane.messages) return this.closeSide(to, code, reason)
+    if (this.#isOver || lane.isClosing) return false
+    // What a mock has sent before goes first.
+    lane.closing()
+    lane.messages.pushControl(OPCODE.close, closePayload(code, reason))
+    return true
+  }
+
   /** Sends a close frame to a side that the other one has not sent. @returns Whether it will be sent */
   closeSide(to: Side, code: number | undefined, reason: string): boolean {
     const from = to === 'client' ? 'server' : 'client'
     const lane = this.#lanes[from]
     if (this.#isOver || lane.isClosing || this.isMock(to)) return false
-    // What a mock has sent before goes first.
-    if (this.isMock(from) && lane.messages) {
-      lane.closing()
-      lane.messages.pushControl(OPCODE.close, closePayload(code, reason))
-      return true
-    }
     lane.close(writeClose(from, code, reason), () => {
       this.#closedHere[to] = true
       const octets = closePayload(code, reason)

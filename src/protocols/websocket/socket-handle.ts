@@ -123,7 +123,7 @@ class Peer implements WebSocketPeer {
 
   close(code?: number, reason: string = ''): boolean {
     demandClose(code, reason)
-    return this.#relay.closeSide(this.#side, code, reason)
+    return this.#relay.closePeer(this.#side, code, reason)
   }
 }
 
