@@ -30,7 +30,7 @@ function handshake(): string {
 
 const DEFLATE = { threshold: 0 }
 
-async function scene(fault: Fault, { isLate = false, isDeflated = false } = {}): Promise<Scene> {
+async function startScene(fault: Fault, { isLate = false, isDeflated = false } = {}): Promise<Scene> {
   const perMessageDeflate = isDeflated && DEFLATE
   const server = await webSocketServer({ perMessageDeflate }, (socket) => {
     socket.on('message', (data, isBinary) => {
@@ -83,27 +83,27 @@ describe.each(ENDS)('$text', (fault, clientSees, serverSees) => {
     ['added late', true, false],
     ['compressed', false, true],
   ])('ends the socket (%s)', async (_, isLate, isDeflated) => {
-    await using it = await scene(fault, { isLate, isDeflated })
-    await it.client.until(clientSees)
-    await expect.poll(() => it.server.seen[0]).toContain(serverSees)
-    expect(actedOn(it.mitm)).toEqual([[fault.name], [fault.name]])
-    await expect.poll(() => it.mitm.exchanges[0]?.endReason).toBeDefined()
-    expect(it.mitm.exchanges[0]?.webSocket?.closedBy).toBe('rule')
-    expect(it.mitm.exchanges[0]?.endReason).toBe(fault.name === 'webSocketDrop' ? 'fault' : 'upgraded')
-    await expect.poll(() => it.mitm.connections[0]?.endReason).toBeDefined()
-    expect(it.mitm.errors).toEqual([])
+    await using scene = await startScene(fault, { isLate, isDeflated })
+    await scene.client.until(clientSees)
+    await expect.poll(() => scene.server.seen[0]).toContain(serverSees)
+    expect(actedOn(scene.mitm)).toEqual([[fault.name], [fault.name]])
+    await expect.poll(() => scene.mitm.exchanges[0]?.endReason).toBeDefined()
+    expect(scene.mitm.exchanges[0]?.webSocket?.closedBy).toBe('rule')
+    expect(scene.mitm.exchanges[0]?.endReason).toBe(fault.name === 'webSocketDrop' ? 'fault' : 'upgraded')
+    await expect.poll(() => scene.mitm.connections[0]?.endReason).toBeDefined()
+    expect(scene.mitm.errors).toEqual([])
   })
 
   it('waits for so many messages', async () => {
     const [part] = fault.parts
     if (part?.stage !== 'webSocket') throw new TypeError('not a fault of sockets')
     const later: Fault = { ...fault, parts: [{ ...part, afterMessages: 2 }] }
-    await using it = await scene(later)
-    await it.client.opened()
-    it.client.send('one')
-    await it.client.until('one')
-    it.client.send('two')
-    const seen = await it.client.until(clientSees)
+    await using scene = await startScene(later)
+    await scene.client.opened()
+    scene.client.send('one')
+    await scene.client.until('one')
+    scene.client.send('two')
+    const seen = await scene.client.until(clientSees)
     expect(seen.filter((event) => !event.startsWith('error'))).toEqual(
       fault.name === 'webSocketDrop' && part.side === 'server' ? ['one', clientSees] : ['one', 'two', clientSees],
     )
@@ -134,21 +134,21 @@ const ILLEGAL: readonly [kind: faults.WebSocketFrameFlaw, client: string, server
 
 describe.each(ILLEGAL)('webSocketIllegalFrame(%j)', (kind, clientCode, serverCode) => {
   it('fails the connection at the client', async () => {
-    await using it = await scene(faults.webSocketIllegalFrame(kind, { afterMessages: 1 }))
-    await it.client.opened()
-    it.client.send('one')
-    await it.client.until('close 1006')
-    expect(it.client.seen).toEqual(['one', `error ${clientCode}`, 'close 1006'])
-    await expect.poll(() => it.mitm.exchanges[0]?.endReason).toBe('upgraded')
-    expect(actedOn(it.mitm)).toEqual([['webSocketIllegalFrame'], ['webSocketIllegalFrame']])
-    expect(it.mitm.errors).toEqual([])
+    await using scene = await startScene(faults.webSocketIllegalFrame(kind, { afterMessages: 1 }))
+    await scene.client.opened()
+    scene.client.send('one')
+    await scene.client.until('close 1006')
+    expect(scene.client.seen).toEqual(['one', `error ${clientCode}`, 'close 1006'])
+    await expect.poll(() => scene.mitm.exchanges[0]?.endReason).toBe('upgraded')
+    expect(actedOn(scene.mitm)).toEqual([['webSocketIllegalFrame'], ['webSocketIllegalFrame']])
+    expect(scene.mitm.errors).toEqual([])
   })
 
   it('fails the connection at the server', async () => {
-    await using it = await scene(faults.webSocketIllegalFrame(kind, { side: 'server' }), { isLate: true })
-    await expect.poll(() => it.server.seen[0]).toContain(`error ${serverCode}`)
-    await it.client.until(1)
-    await expect.poll(() => it.mitm.exchanges[0]?.endReason).toBe('upgraded')
+    await using scene = await startScene(faults.webSocketIllegalFrame(kind, { side: 'server' }), { isLate: true })
+    await expect.poll(() => scene.server.seen[0]).toContain(`error ${serverCode}`)
+    await scene.client.until(1)
+    await expect.poll(() => scene.mitm.exchanges[0]?.endReason).toBe('upgraded')
   })
 })
 
@@ -166,48 +166,48 @@ const HANDSHAKES: readonly [how: number | faults.WebSocketHandshakeFlaw, error: 
 
 describe('webSocketHandshake()', () => {
   it.each(HANDSHAKES)('%j never opens, and leaves other requests alone', async (how, error) => {
-    await using it = await scene(faults.webSocketHandshake(how))
-    expect(await it.client.until(2)).toEqual([`error ${error}`, 'close 1006'])
-    expect((await it.mitm.fetch(`http://${it.server.authority}/`)).status).toBe(200)
-    expect(it.mitm.exchanges.map((exchange) => exchange.faults.length)).toEqual([1, 0])
-    expect(it.mitm.rules[0]?.calls).toBe(1)
-    expect(it.mitm.errors).toEqual([])
+    await using scene = await startScene(faults.webSocketHandshake(how))
+    expect(await scene.client.until(2)).toEqual([`error ${error}`, 'close 1006'])
+    expect((await scene.mitm.fetch(`http://${scene.server.authority}/`)).status).toBe(200)
+    expect(scene.mitm.exchanges.map((exchange) => exchange.faults.length)).toEqual([1, 0])
+    expect(scene.mitm.rules[0]?.calls).toBe(1)
+    expect(scene.mitm.errors).toEqual([])
   })
 
   it('"stall" keeps it connecting until it is removed', async () => {
-    await using it = await scene(faults.webSocketHandshake('stall'))
-    await expect.poll(() => it.mitm.exchanges[0]?.isStalled).toBe(true)
-    expect(it.client.readyState).toBe(it.client.CONNECTING)
-    it.mitm.rules[0]?.remove()
-    await it.client.opened()
-    expect(it.client.seen).toEqual([])
+    await using scene = await startScene(faults.webSocketHandshake('stall'))
+    await expect.poll(() => scene.mitm.exchanges[0]?.isStalled).toBe(true)
+    expect(scene.client.readyState).toBe(scene.client.CONNECTING)
+    scene.mitm.rules[0]?.remove()
+    await scene.client.opened()
+    expect(scene.client.seen).toEqual([])
   })
 })
 
 describe('webSocketStall()', () => {
   it.each([false, true])('holds what comes until it is removed (compressed: %s)', async (isDeflated) => {
-    await using it = await scene(faults.webSocketStall({ afterMessages: 1 }), { isDeflated })
-    await it.client.opened()
-    it.client.send('one')
-    await it.client.until('one')
-    it.client.send('two')
-    it.client.ping('ping')
-    await expect.poll(() => it.server.seen[0]).toEqual(['one', 'two', 'ping ping'])
-    expect(it.client.seen).toEqual(['one'])
-    expect(actedOn(it.mitm)).toEqual([['webSocketStall'], ['webSocketStall']])
-    it.mitm.rules[0]?.remove()
-    expect(await it.client.until(3)).toEqual(['one', 'two', 'pong ping'])
+    await using scene = await startScene(faults.webSocketStall({ afterMessages: 1 }), { isDeflated })
+    await scene.client.opened()
+    scene.client.send('one')
+    await scene.client.until('one')
+    scene.client.send('two')
+    scene.client.ping('ping')
+    await expect.poll(() => scene.server.seen[0]).toEqual(['one', 'two', 'ping ping'])
+    expect(scene.client.seen).toEqual(['one'])
+    expect(actedOn(scene.mitm)).toEqual([['webSocketStall'], ['webSocketStall']])
+    scene.mitm.rules[0]?.remove()
+    expect(await scene.client.until(3)).toEqual(['one', 'two', 'pong ping'])
   })
 
   it('added late, holds at once, and ends with a client that leaves', async () => {
-    await using it = await scene(faults.webSocketStall({ side: 'server' }), { isLate: true })
-    it.client.send('never')
-    it.client.close(1000)
-    await expect.poll(() => it.mitm.exchanges[0]?.connection.bytes.fromClient).toBeGreaterThan(200)
-    expect(it.server.seen[0]).toEqual([])
-    it.client.terminate()
-    await expect.poll(() => it.mitm.connections[0]?.endReason).toBe('client-closed')
-    await expect.poll(() => it.server.seen[0]).toContain('close 1006')
+    await using scene = await startScene(faults.webSocketStall({ side: 'server' }), { isLate: true })
+    scene.client.send('never')
+    scene.client.close(1000)
+    await expect.poll(() => scene.mitm.exchanges[0]?.connection.bytes.fromClient).toBeGreaterThan(200)
+    expect(scene.server.seen[0]).toEqual([])
+    scene.client.terminate()
+    await expect.poll(() => scene.mitm.connections[0]?.endReason).toBe('client-closed')
+    await expect.poll(() => scene.server.seen[0]).toContain('close 1006')
   })
 
   it('with a close frame leaves the connection open behind it', async () => {
@@ -252,21 +252,21 @@ describe.each(MESSAGES)('$text', (fault, expected) => {
     ['compressed', false, true],
     ['compressed, added late', true, true],
   ])('changes messages (%s)', async (_, isLate, isDeflated) => {
-    await using it = await scene(fault, { isLate, isDeflated })
-    await it.client.opened()
-    for (const text of ['one', 'two', 'three', 'four']) it.client.send(text)
-    await it.client.until(expected.length)
-    it.client.close(1000)
-    await it.client.until('close 1000')
-    expect(it.client.seen.slice(0, -1)).toEqual(expected)
-    expect(actedOn(it.mitm)).toEqual([[fault.name], [fault.name]])
-    const delivered = it.mitm.exchanges[0]?.webSocket?.fromServer.filter(({ outcome }) => outcome !== 'dropped')
+    await using scene = await startScene(fault, { isLate, isDeflated })
+    await scene.client.opened()
+    for (const text of ['one', 'two', 'three', 'four']) scene.client.send(text)
+    await scene.client.until(expected.length)
+    scene.client.close(1000)
+    await scene.client.until('close 1000')
+    expect(scene.client.seen.slice(0, -1)).toEqual(expected)
+    expect(actedOn(scene.mitm)).toEqual([[fault.name], [fault.name]])
+    const delivered = scene.mitm.exchanges[0]?.webSocket?.fromServer.filter(({ outcome }) => outcome !== 'dropped')
     expect(
       delivered
         ?.map(({ kind, octets }) => (kind === 'text' ? String(octets) : `<${octets.toString('hex')}>`))
         .toSorted(),
     ).toEqual(expected.toSorted())
-    expect(it.mitm.errors).toEqual([])
+    expect(scene.mitm.errors).toEqual([])
   })
 })
 
@@ -274,12 +274,12 @@ describe('faults of messages', () => {
   it('are drawn from the seed', async () => {
     const seen: string[][] = []
     for (let run = 0; run < 2; run++) {
-      await using it = await scene(faults.dropMessage({ probability: 0.5 }))
-      await it.client.opened()
-      for (let at = 0; at < 40; at++) it.client.send(String(at))
-      it.client.close(1000)
-      await it.client.until('close 1000')
-      seen.push([...it.client.seen])
+      await using scene = await startScene(faults.dropMessage({ probability: 0.5 }))
+      await scene.client.opened()
+      for (let at = 0; at < 40; at++) scene.client.send(String(at))
+      scene.client.close(1000)
+      await scene.client.until('close 1000')
+      seen.push([...scene.client.seen])
     }
     expect(seen[0]).toEqual(seen[1])
     expect(seen[0]?.length).toBeGreaterThan(8)
@@ -287,24 +287,24 @@ describe('faults of messages', () => {
   })
 
   it('delay from when a message came, and all goes on when they are removed', async () => {
-    await using it = await scene(faults.delayMessage({ ms: 60_000 }))
-    await it.client.opened()
-    it.client.send('one')
-    it.client.send('two')
-    await expect.poll(() => it.mitm.exchanges[0]?.webSocket?.fromServer.length).toBe(1)
-    expect(it.client.seen).toEqual([])
-    it.mitm.rules[0]?.remove()
-    expect(await it.client.until(2)).toEqual(['one', 'two'])
+    await using scene = await startScene(faults.delayMessage({ ms: 60_000 }))
+    await scene.client.opened()
+    scene.client.send('one')
+    scene.client.send('two')
+    await expect.poll(() => scene.mitm.exchanges[0]?.webSocket?.fromServer.length).toBe(1)
+    expect(scene.client.seen).toEqual([])
+    scene.mitm.rules[0]?.remove()
+    expect(await scene.client.until(2)).toEqual(['one', 'two'])
   })
 
   it('give back what they hold when they are removed', async () => {
-    await using it = await scene(faults.reorderMessages())
-    await it.client.opened()
-    it.client.send('one')
-    await expect.poll(() => it.mitm.exchanges[0]?.webSocket?.fromServer[0]?.outcome).toBe('held')
-    it.mitm.rules[0]?.remove()
-    expect(await it.client.until(1)).toEqual(['one'])
-    await expect.poll(() => it.mitm.exchanges[0]?.webSocket?.fromServer[0]?.outcome).toBe('passed')
+    await using scene = await startScene(faults.reorderMessages())
+    await scene.client.opened()
+    scene.client.send('one')
+    await expect.poll(() => scene.mitm.exchanges[0]?.webSocket?.fromServer[0]?.outcome).toBe('held')
+    scene.mitm.rules[0]?.remove()
+    expect(await scene.client.until(1)).toEqual(['one'])
+    await expect.poll(() => scene.mitm.exchanges[0]?.webSocket?.fromServer[0]?.outcome).toBe('passed')
   })
 
   it('act on a mock, too', async () => {
@@ -327,17 +327,17 @@ it.each([
   ['slicer', faults.slicer({ averageSize: 2 })],
   ['bandwidth', faults.bandwidth({ kbps: 1000 })],
 ])('%s acts on the octets of a socket', async (name, fault) => {
-  await using it = await scene(fault)
-  await it.client.opened()
-  it.client.send('hello')
-  expect(await it.client.until(1)).toEqual(['hello'])
-  expect(actedOn(it.mitm)[0]).toEqual([name])
+  await using scene = await startScene(fault)
+  await scene.client.opened()
+  scene.client.send('hello')
+  expect(await scene.client.until(1)).toEqual(['hello'])
+  expect(actedOn(scene.mitm)[0]).toEqual([name])
 })
 
 it('resetPeer() behind so many octets cuts a frame', async () => {
-  await using it = await scene(faults.resetPeer({ afterBytes: 4 }))
-  await it.client.opened()
-  it.client.send('hello')
-  await it.client.until('close 1006')
-  await expect.poll(() => it.mitm.exchanges[0]?.endReason).toBe('fault')
+  await using scene = await startScene(faults.resetPeer({ afterBytes: 4 }))
+  await scene.client.opened()
+  scene.client.send('hello')
+  await scene.client.until('close 1006')
+  await expect.poll(() => scene.mitm.exchanges[0]?.endReason).toBe('fault')
 })

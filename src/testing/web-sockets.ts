@@ -100,7 +100,7 @@ export class TestWebSocket extends WebSocket implements AsyncDisposable {
 }
 
 /** Notes what happens to a socket. */
-export function noteEvents(socket: WebSocket, note: (event: SocketEvent) => void): void {
+function noteEvents(socket: WebSocket, note: (event: SocketEvent) => void): void {
   socket.on('message', (data, isBinary) => {
     // A boundary: with the binary type that these tests leave alone it is a Buffer.
     const octets = data as Buffer
