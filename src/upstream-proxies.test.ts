@@ -97,6 +97,21 @@ describe.each(KINDS)('through an upstream proxy that speaks %s', (kind) => {
     expect(await there.ended).toBe('reset')
   })
 
+  it('TLS that is only relayed passes, with the certificate of the server', async () => {
+    await using origin = await httpServer(undefined, await identityFor('pinned.test'))
+    await using proxy = await startProxy(kind, { hosts: { 'pinned.test:443': origin.authority } })
+    const { certificate: ca } = await originAuthority()
+    await using mitm = await startMitm({
+      passthrough: ['pinned.test'],
+      upstream: { ca, proxy: `${kind}://${proxy.authority}` },
+    })
+    const client = await secureWire(await tunnelTo(mitm, 'pinned.test:443'), { servername: 'pinned.test', ca })
+    client.write('GET /there HTTP/1.1\r\nHost: pinned.test\r\nConnection: close\r\n\r\n')
+    expect(String((await takeResponse(client)).body)).toBe('GET /there')
+    expect(proxy.asked).toEqual(['pinned.test:443'])
+    expect(mitm.exchanges).toEqual([])
+  })
+
   it('user name and password go along, percent-decoded', async () => {
     await using origin = await httpServer()
     const hosts = { 'far.test:80': origin.authority }

@@ -118,7 +118,10 @@ async function open(to: Way, options: DialOptions): Promise<{ socket: Socket; li
   if (others.length === 0) throw loopError(authority, first, port)
   try {
     const socket = await connectAny(others, { ...to, timeoutMs: options.connectTimeoutMs, signal })
-    return { socket, link: trail.follow(socket) }
+    if (!trail.leadsBackTo(socket.remoteAddress ?? '', port)) return { socket, link: trail.follow(socket) }
+    // By an address that nobody would have thought of.
+    socket.destroy()
+    throw loopError(authority, first, port)
   } catch (error) {
     // Nobody can mean another loopback address with this port, on which there is nobody.
     const isOwnPort = trail.isOwnPort(port) && addresses.every(isOfThisMachine)
