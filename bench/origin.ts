@@ -31,6 +31,8 @@ export type OriginCalls = {
   prepare: { input: readonly string[]; output: null }
 }
 
+/** How long a stream of HTTP/2 is thought about. */
+const MAX_ANSWER_MS = 5
 const BLANK_LINE = Buffer.from('\r\n\r\n')
 const CHUNK = Buffer.alloc(65_536, 'x')
 
@@ -90,8 +92,12 @@ function startHttp2(options: TlsOptions): Promise<number> {
   server.on('sessionError', () => undefined)
   server.on('stream', (stream) => {
     stream.on('error', () => undefined)
-    stream.respond(HTTP2_RESPONSE)
-    stream.end(SMALL_BODY)
+    // Each at a time of its own: answered all at once, a hundred requests and responses would go in one chunk each way.
+    setTimeout(() => {
+      if (stream.destroyed) return
+      stream.respond(HTTP2_RESPONSE)
+      stream.end(SMALL_BODY)
+    }, Math.random() * MAX_ANSWER_MS)
   })
   return listen(server)
 }
