@@ -6,16 +6,18 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folder = join(root, 'node_modules/.cache/playwright-mitm-bench')
+/** One for each run, as two may run at once. */
+const folder = join(root, 'node_modules/.cache/playwright-mitm-bench', String(process.pid))
 
-/** Builds everything; returns the folder that holds the built `bench`. */
+/** Builds everything; returns the folder that holds the built `bench`. The caller removes it by {@link removeBuild}. */
 export async function build(): Promise<string> {
-  await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   await promisify(execFile)(process.execPath, [
     join(root, 'node_modules/typescript/bin/tsc'),
     '-p',
     join(root, 'bench/tsconfig.json'),
+    '--outDir',
+    folder,
   ]).catch((error: unknown) => {
     // Types that do not fit are somebody else's business: the JavaScript is there all the same.
     const said = error instanceof Error && 'stdout' in error ? String(error.stdout).trim() : String(error)
@@ -24,4 +26,9 @@ export async function build(): Promise<string> {
   // Below node_modules no package.json says that these are modules.
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
   return join(folder, 'bench')
+}
+
+/** Removes what was built. */
+export function removeBuild(): Promise<void> {
+  return rm(folder, { recursive: true, force: true })
 }

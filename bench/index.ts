@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { build } from './build.ts'
+import { build, removeBuild } from './build.ts'
 import { Child } from './child.ts'
 import { cpuOfHttp2 } from './http2.ts'
 import type { LoadCalls } from './load.ts'
@@ -73,6 +73,7 @@ try {
   }
 } finally {
   await Promise.all([origin.stop(), load.stop()])
+  await removeBuild()
 }
 
 if (values.json) {
