@@ -43,6 +43,8 @@ export interface ResponseHandlers {
   data(octets: Buffer): MaybePromise<void>
   end(trailers: readonly Field[]): MaybePromise<void>
   failed(failure: ServerFailure): void
+  /** The stream is gone behind the whole response, with this code: the server takes no more of the request. */
+  closed?(code: number): void
 }
 
 /** A request that is on its way to a server. */

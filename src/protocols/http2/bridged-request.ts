@@ -176,6 +176,7 @@ export class BridgedRequest {
           void this.#connect(sending)
         } else response.onFailure(failure)
       },
+      closed: (code) => response.onClosed(code),
     }
   }
 

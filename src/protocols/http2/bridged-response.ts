@@ -24,6 +24,8 @@ export class BridgedResponse {
   isOver = false
   readonly #of: BridgedExchange
   readonly #out: InOrder
+  /** The code with which the server's stream was closed. */
+  #closedWith: number | undefined
   #trailers: readonly Field[] = []
 
   constructor(of: BridgedExchange) {
@@ -111,6 +113,20 @@ export class BridgedResponse {
     } else void answerError(of, failureOf(failure, exchange, destination))
   }
 
+  /** The server takes no more of the request: nor does the mitm, once the client has the response. */
+  onClosed(code: number): void {
+    this.#closedWith = code
+    if (this.isOver) this.#stopRequest()
+  }
+
+  #stopRequest(): void {
+    const of = this.#of
+    if (this.#closedWith === undefined || of.isOver || of.request.isOver) return
+    if (of.exchange.http2) of.exchange.http2.resetCode = this.#closedWith
+    of.end(of.tunnel ? 'upgraded' : 'complete')
+    if (!of.stream.closed) of.stream.close(this.#closedWith)
+  }
+
   /** Sends a head on. `isWhole`: whether no body and no trailers follow; `sensitive`: the fields that may be in no table. */
   respond(
     response: HttpResponse,
@@ -180,6 +196,7 @@ export class BridgedResponse {
     this.isOver = true
     this.#of.exchange.response?.finish(true, trailers)
     this.#of.endIfOver()
+    this.#stopRequest()
   }
 
   /** The exchange is over. */

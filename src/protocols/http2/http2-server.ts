@@ -162,6 +162,7 @@ class Http2Request implements ServerRequest {
   #trailers: readonly Field[] = []
   #responseTrailers: readonly Field[] = []
   #isOver = false
+  #isAborted = false
   #isReading = false
 
   constructor(
@@ -215,6 +216,7 @@ class Http2Request implements ServerRequest {
 
   abort(code: number): void {
     this.#isOver = true
+    this.#isAborted = true
     this.pump.stop()
     if (!this.#stream.closed) this.#stream.close(code)
     this.#stream.resume()
@@ -238,8 +240,11 @@ class Http2Request implements ServerRequest {
   }
 
   #onClose(): void {
-    if (this.#isOver) return
     const { rstCode } = this.#stream
+    if (this.#isOver) {
+      if (!this.#isAborted) this.#handlers.closed?.(rstCode ?? constants.NGHTTP2_NO_ERROR)
+      return
+    }
     const failure = this.#failure() ?? { kind: 'reset', code: rstCode ?? constants.NGHTTP2_INTERNAL_ERROR }
     // What has come is handed on first: then the pump tells of the end.
     if (failure.kind === 'reset' && failure.code === 0 && this.#isReading) return
