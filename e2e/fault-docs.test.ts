@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { NETWORK_PRESETS } from '../src/faults/network-presets.ts'
 import { faults } from '../src/index.ts'
 import { EVENT_CASES } from './support/fault-cases-events.ts'
+import { SOCKET_CASES } from './support/fault-cases-websocket.ts'
 import { CASES } from './support/fault-cases.ts'
 import { faultTables, withTables } from './support/fault-tables.ts'
 
@@ -18,7 +19,12 @@ test('every fault has a row', () => {
   const shown = new Set(rows.map(({ code }) => code.replace(/\(.*$/s, '')))
   // It is of several others, and `network.spec.ts` is about it.
   shown.add('network')
+  for (const { code } of SOCKET_CASES) shown.add(code.replace(/\(.*$/s, ''))
   expect(Object.keys(faults).filter((name) => !shown.has(name))).toEqual([])
+})
+
+test.each(SOCKET_CASES)('$code has its row', ({ code, chromium }) => {
+  expect(text).toContain(`| \`${code}\` | ${chromium} |\n`)
 })
 
 test('a table that has no place is missed', () => {
