@@ -2,7 +2,7 @@
  * Measures what a mitm costs: `npm run bench`. Never fails for a number, only when something does not work.
  *
  * `--quick` measures less, `--json` prints JSON, `--profile FOLDER` writes CPU profiles of the proxies there, and names
- * (`cpu`, `http2`, `start`, `host`, `memory`, `rules`, `paces`, `stream`) choose what is measured.
+ * (`cpu`, `http2`, `start`, `host`, `memory`, `rules`, `paces`, `stream`, `websocket`) choose what is measured.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,6 +16,7 @@ import type { Amounts, Bench } from './measures.ts'
 import type { OriginCalls } from './origin.ts'
 import { paces } from './paces.ts'
 import { stream } from './stream.ts'
+import { cpuOfWebSockets } from './websocket.ts'
 import { machine, table, verdict } from './report.ts'
 import type { Result } from './report.ts'
 
@@ -28,6 +29,7 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Result[]>>> = 
   rules: cpuOfRules,
   paces,
   stream,
+  websocket: cpuOfWebSockets,
 }
 
 const FULL: Amounts = {

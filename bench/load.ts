@@ -7,7 +7,17 @@ import { Http2Load } from './http2-load.ts'
 import { answer } from './child.ts'
 import { readChunks } from './chunks.ts'
 import type { Lateness } from './chunks.ts'
-import { BULK_HOST, SMALL_HOST, SMALL_RESPONSE, smallRequest } from './messages.ts'
+import {
+  BULK_HOST,
+  SMALL_HOST,
+  SMALL_RESPONSE,
+  smallRequest,
+  SOCKET_ECHO,
+  SOCKET_HOST,
+  SOCKET_MESSAGE,
+  SOCKET_REQUEST,
+  SOCKET_RESPONSE,
+} from './messages.ts'
 import { openTunnel, repeat } from './tunnel.ts'
 
 export type LoadCalls = {
@@ -32,6 +42,10 @@ export type LoadCalls = {
   runHttp2: { input: { port: number; count: number; streams: number }; output: number }
   /** Closes it. */
   closeHttp2: { input: number; output: null }
+  /** Opens WebSockets through the proxy on this port. */
+  openSockets: { input: { port: number; connections: number }; output: null }
+  /** Sends so many messages on each of them; returns how many were echoed. */
+  runSockets: { input: { port: number; perConnection: number }; output: number }
   /** Sends requests one after the other on one connection; the milliseconds of each. */
   times: { input: { port: number; count: number }; output: number[] }
 }
@@ -97,6 +111,17 @@ answer<LoadCalls>({
     http2.get(port)?.close()
     http2.delete(port)
     return null
+  },
+  openSockets: async ({ port, connections }) => {
+    const sockets = await Promise.all(Array.from({ length: connections }, () => openTunnel(port, SOCKET_HOST, trust)))
+    await Promise.all(sockets.map((socket) => repeat(socket, SOCKET_REQUEST, SOCKET_RESPONSE, 1)))
+    open.set(port, sockets)
+    return null
+  },
+  runSockets: async ({ port, perConnection }) => {
+    const sockets = open.get(port) ?? []
+    await Promise.all(sockets.map((socket) => repeat(socket, SOCKET_MESSAGE, SOCKET_ECHO, perConnection)))
+    return sockets.length * perConnection
   },
   times: async ({ port, count }) => {
     const socket = await openTunnel(port, SMALL_HOST, trust)

@@ -3,6 +3,7 @@
 export const SMALL_HOST = 'small.bench.test'
 export const BULK_HOST = 'bulk.test'
 export const HTTP2_HOST = 'http2.test'
+export const SOCKET_HOST = 'socket.test'
 
 /** About 500 octets. */
 export function smallRequest(host: string): Buffer {
@@ -72,3 +73,37 @@ export const HTTP2_RESPONSE: Readonly<Record<string, string | number>> = {
   date: 'Thu, 01 Jan 2026 00:00:00 GMT',
   'content-length': SMALL_BODY.length,
 }
+
+/** The handshake of a WebSocket (RFC 6455 section 1.3, with its key and its answer). */
+export const SOCKET_REQUEST: Buffer = Buffer.from(
+  [
+    'GET /live HTTP/1.1',
+    `Host: ${SOCKET_HOST}`,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    '\r\n',
+  ].join('\r\n'),
+)
+export const SOCKET_RESPONSE: Buffer = Buffer.from(
+  [
+    'HTTP/1.1 101 Switching Protocols',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+    '\r\n',
+  ].join('\r\n'),
+)
+
+const socketPayload = Buffer.alloc(1024, '{"type":"price","eur":42,"at":"2026-01-01T00:00:00Z"}\n')
+const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
+
+/** A text message of 1 KiB, as a client sends it. */
+export const SOCKET_MESSAGE: Buffer = Buffer.concat([
+  Buffer.from([0x81, 0x80 | 126, 0x04, 0x00]),
+  MASK,
+  socketPayload.map((octet, at) => octet ^ (MASK[at % 4] ?? 0)),
+])
+/** The same, as a server sends it. */
+export const SOCKET_ECHO: Buffer = Buffer.concat([Buffer.from([0x81, 126, 0x04, 0x00]), socketPayload])

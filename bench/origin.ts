@@ -1,6 +1,6 @@
 /**
  * The server behind the proxies, as a process: one port for small requests, which answers every blank line, one for large
- * bodies, and one for HTTP/2.
+ * bodies, one for HTTP/2, and one for WebSockets.
  */
 import { createSecureServer as createHttp2Server } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
@@ -13,7 +13,18 @@ import { callbackify } from 'node:util'
 import { CertificateAuthority } from '../src/index.ts'
 import { answer } from './child.ts'
 import { chunksOf, sendChunks } from './chunks.ts'
-import { BULK_HOST, HTTP2_HOST, HTTP2_RESPONSE, SMALL_BODY, SMALL_HOST, SMALL_RESPONSE } from './messages.ts'
+import {
+  BULK_HOST,
+  HTTP2_HOST,
+  HTTP2_RESPONSE,
+  SMALL_BODY,
+  SMALL_HOST,
+  SMALL_RESPONSE,
+  SOCKET_ECHO,
+  SOCKET_HOST,
+  SOCKET_MESSAGE,
+  SOCKET_RESPONSE,
+} from './messages.ts'
 
 /** What the origin has. */
 export interface OriginFacts {
@@ -23,6 +34,7 @@ export interface OriginFacts {
   readonly smallPort: number
   readonly bulkPort: number
   readonly http2Port: number
+  readonly socketPort: number
 }
 
 export type OriginCalls = {
@@ -37,7 +49,7 @@ const BLANK_LINE = Buffer.from('\r\n\r\n')
 const CHUNK = Buffer.alloc(65_536, 'x')
 
 function startSmall(options: TlsOptions): Promise<number> {
-  const server = createTlsServer({ ...options, noDelay: true }, (socket) => {
+  const server = createTlsServer({ ...options, noDelay: true, ALPNProtocols: ['http/1.1'] }, (socket) => {
     let rest: Buffer = Buffer.alloc(0)
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => {
@@ -79,6 +91,33 @@ async function onBulk(request: IncomingMessage, response: ServerResponse): Promi
   writeMore()
 }
 
+/** Takes the handshake of a WebSocket, and answers each message. */
+function startSockets(options: TlsOptions): Promise<number> {
+  const server = createTlsServer({ ...options, noDelay: true, ALPNProtocols: ['http/1.1'] }, (socket) => {
+    let rest: Buffer = Buffer.alloc(0)
+    let isOpen = false
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: Buffer) => {
+      let octets = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
+      if (!isOpen) {
+        const at = octets.indexOf(BLANK_LINE)
+        if (at === -1) {
+          rest = octets
+          return
+        }
+        isOpen = true
+        octets = octets.subarray(at + BLANK_LINE.length)
+        socket.write(SOCKET_RESPONSE)
+      }
+      for (; octets.length >= SOCKET_MESSAGE.length; octets = octets.subarray(SOCKET_MESSAGE.length)) {
+        socket.write(SOCKET_ECHO)
+      }
+      rest = octets
+    })
+  })
+  return listen(server)
+}
+
 function startBulk(options: TlsOptions): Promise<number> {
   const server = createHttpsServer(options, (request, response) => {
     // A client that went away is no news here: the load tells what it has got.
@@ -114,13 +153,14 @@ const authority = await CertificateAuthority.create()
 answer<OriginCalls>({
   start: async () => {
     const SNICallback = callbackify((name: string) => authority.contextFor(name))
-    await Promise.all([SMALL_HOST, BULK_HOST, HTTP2_HOST].map((name) => authority.contextFor(name)))
+    await Promise.all([SMALL_HOST, BULK_HOST, HTTP2_HOST, SOCKET_HOST].map((name) => authority.contextFor(name)))
     return {
       ca: authority.certificate,
       caKey: authority.privateKey,
       smallPort: await startSmall({ SNICallback }),
       bulkPort: await startBulk({ SNICallback }),
       http2Port: await startHttp2({ SNICallback }),
+      socketPort: await startSockets({ SNICallback }),
     }
   },
   prepare: async (names) => {

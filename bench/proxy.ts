@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { CertificateAuthority, faults, startMitm } from '../src/index.ts'
 import type { Rule, TestMitm } from '../src/index.ts'
 import { answer } from './child.ts'
-import { BULK_HOST, HTTP2_HOST, SMALL_HOST } from './messages.ts'
+import { BULK_HOST, HTTP2_HOST, SMALL_HOST, SOCKET_HOST } from './messages.ts'
 import type { OriginFacts } from './origin.ts'
 import { startRelay } from './relay.ts'
 import { median } from './statistics.ts'
@@ -26,7 +26,10 @@ export type ProxyCalls = {
   timerError: { input: number; output: number }
   /** CPU time of this process so far, in microseconds: user and system, all threads. */
   cpu: { input: null; output: number }
-  /** Forgets what was recorded; returns how many exchanges that were, and fails if one of them was not recorded whole. */
+  /**
+   * Forgets what was recorded; returns how many exchanges that were, or messages with their echoes, and fails if one of them was
+   * not recorded whole.
+   */
   reset: { input: null; output: number }
   /** Watches the resident memory from now on. */
   watchMemory: { input: null; output: null }
@@ -73,7 +76,11 @@ answer<ProxyCalls>({
   start: async ({ kind, origin }) => {
     const authority = CertificateAuthority.fromPem(origin.ca, origin.caKey)
     if (kind === 'relay') {
-      const ports: Record<string, number> = { [BULK_HOST]: origin.bulkPort, [HTTP2_HOST]: origin.http2Port }
+      const ports: Record<string, number> = {
+        [BULK_HOST]: origin.bulkPort,
+        [HTTP2_HOST]: origin.http2Port,
+        [SOCKET_HOST]: origin.socketPort,
+      }
       return startRelay(authority, (host) => ports[host] ?? origin.smallPort)
     }
     mitm = await startMitm({
@@ -82,6 +89,7 @@ answer<ProxyCalls>({
         '*.bench.test': `127.0.0.1:${origin.smallPort}`,
         [BULK_HOST]: `127.0.0.1:${origin.bulkPort}`,
         [HTTP2_HOST]: `127.0.0.1:${origin.http2Port}`,
+        [SOCKET_HOST]: `127.0.0.1:${origin.socketPort}`,
       },
       upstream: { ca: origin.ca },
     })
@@ -126,13 +134,15 @@ answer<ProxyCalls>({
     if (!mitm) return 0
     const { exchanges, errors } = mitm
     // The status is not looked at: that would parse every head, and the load has checked every octet anyway.
-    const broken = exchanges.find(({ endReason }) => endReason !== 'complete')
+    const broken = exchanges.find(({ endReason, webSocket }) => endReason !== 'complete' && !webSocket)
     if (broken) throw new Error(`Not recorded whole: ${broken} (${broken.endReason})`)
     if (errors[0]) throw errors[0]
+    // Of a WebSocket, each message and its echo counts as one.
+    const count = exchanges.reduce((sum, { webSocket, messages }) => sum + (webSocket ? messages.length / 2 : 1), 0)
     mitm.reset()
     for (let at = 0; at < ruleCount; at++) addRule(at)
     if (ruledHost !== undefined) mitm.get(`https://${ruledHost}/elsewhere`).json({})
-    return exchanges.length
+    return count
   },
   watchMemory: () => {
     const before = process.memoryUsage.rss()

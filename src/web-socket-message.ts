@@ -26,6 +26,7 @@ interface Piece {
 const MAX_HELD_BYTES = 16 * 1024 * 1024
 
 const NO_OCTETS = Buffer.alloc(0)
+const EPOCH = Date.now()
 
 /**
  * One message of a WebSocket (RFC 6455 section 5.6), its fragments joined. What is kept of it are the octets as they came;
@@ -35,8 +36,6 @@ export class WebSocketMessage implements Deflated {
   /** Who sent it, or in whose name it was sent. */
   readonly from: Side
   kind: 'text' | 'binary'
-  /** Milliseconds since 1970 at which it was whole. */
-  at = 0
   outcome: MessageOutcome = 'passed'
   /** Octets of its payload as they were on the wire: where it was compressed, fewer than {@link WebSocketMessage.size}. */
   wireBytes = 0
@@ -45,6 +44,8 @@ export class WebSocketMessage implements Deflated {
   /** As it came, where a rule or a fault changed it. */
   original: WebSocketMessage | undefined
 
+  // Since the start of the process: small integers take no memory of their own, and every message is kept.
+  #atMs = 0
   #limit: number
   readonly #inflation: Inflation | undefined
   #isCompressed: boolean
@@ -85,6 +86,11 @@ export class WebSocketMessage implements Deflated {
     message.wireBytes = wireBytes ?? octets.length
     message.finish()
     return message
+  }
+
+  /** Milliseconds since 1970 at which it was whole. */
+  get at(): number {
+    return EPOCH + this.#atMs
   }
 
   /** Which way it goes. */
@@ -173,10 +179,15 @@ export class WebSocketMessage implements Deflated {
     this.#keptBytes += part.length
   }
 
+  /** Decompresses it now, if it is compressed, and those before it that it refers to; else when somebody looks. */
+  decompress(): void {
+    this.#decode()
+  }
+
   /** For protocols: it is whole, or (`false`) will never be. */
   finish(isComplete = true): void {
     this.isComplete = isComplete
-    this.at = Date.now()
+    this.#atMs = Date.now() - EPOCH
     if (!this.#inflation || !isComplete) return
     this.#inflation.add(this)
     // What is beyond the limit is not kept longer than it must be.
@@ -188,7 +199,7 @@ export class WebSocketMessage implements Deflated {
     if (!this.original) {
       const wireBytes = this.#isCompressed ? this.wireBytes : undefined
       this.original = WebSocketMessage.of(this.from, this.kind, this.#decode(), wireBytes)
-      this.original.at = this.at
+      this.original.#atMs = this.#atMs
     }
     this.outcome = 'changed'
     this.kind = kind
@@ -261,5 +272,5 @@ export class WebSocketMessage implements Deflated {
 }
 
 function turned(mask: number, phase: number): number {
-  return ((mask << (8 * phase)) | (mask >>> (32 - 8 * phase))) >>> 0
+  return (mask << (8 * phase)) | (mask >>> (32 - 8 * phase))
 }

@@ -58,12 +58,6 @@ const MAX_KEPT = 1000
  * `exchange.endReason`.
  */
 export class WebSocketRecord {
-  /** The messages, in the order in which they came whole. */
-  readonly messages: WebSocketMessage[] = []
-  /** Pings, pongs and closes; of very many, the first thousand. */
-  readonly controls: WebSocketControl[] = []
-  /** The frames that break RFC 6455; of very many, the first thousand. */
-  readonly invalidFrames: InvalidFrame[] = []
   /** What the server chose of the subprotocols; empty for none. */
   readonly subprotocol: string
   /** The extensions agreed, as in the response; empty for none. */
@@ -79,6 +73,9 @@ export class WebSocketRecord {
   closedBy: SocketEnder | undefined
   /** Whether both sides have sent a close frame. */
   wasClean = false
+  #messages: WebSocketMessage[] = []
+  readonly #controls: WebSocketControl[] = []
+  readonly #invalidFrames: InvalidFrame[] = []
   #limit = 0
   #isKept = false
 
@@ -87,9 +84,19 @@ export class WebSocketRecord {
     this.extensions = extensions
   }
 
-  /** Whether messages are kept. */
-  get isKept(): boolean {
-    return this.#isKept
+  /** The messages, in the order in which they came whole. */
+  get messages(): readonly WebSocketMessage[] {
+    return this.#messages
+  }
+
+  /** Pings, pongs and closes; of very many, the first thousand. */
+  get controls(): readonly WebSocketControl[] {
+    return this.#controls
+  }
+
+  /** The frames that break RFC 6455; of very many, the first thousand. */
+  get invalidFrames(): readonly InvalidFrame[] {
+    return this.#invalidFrames
   }
 
   /** How many octets are kept of each message. */
@@ -99,12 +106,12 @@ export class WebSocketRecord {
 
   /** The messages of the client. */
   get fromClient(): readonly WebSocketMessage[] {
-    return this.messages.filter(({ from }) => from === 'client')
+    return this.#messages.filter(({ from }) => from === 'client')
   }
 
   /** The messages of the server. */
   get fromServer(): readonly WebSocketMessage[] {
-    return this.messages.filter(({ from }) => from === 'server')
+    return this.#messages.filter(({ from }) => from === 'server')
   }
 
   /** Keeps messages from now on, up to `limit` octets of each. Ask before any have come: in `responseStarted`, say. */
@@ -113,14 +120,23 @@ export class WebSocketRecord {
     this.#limit = Math.max(this.#limit, limit)
   }
 
+  /** Forgets the messages so far. Those to come are kept as before. */
+  forgetMessages(): void {
+    // What is compressed and still to come may refer to them.
+    for (const side of ['client', 'server'] as const) {
+      this.#messages.findLast(({ from, isCompressed }) => isCompressed && from === side)?.decompress()
+    }
+    this.#messages = []
+  }
+
   /** For protocols: a message has come, or was sent. */
   addMessage(message: WebSocketMessage): void {
-    if (this.#isKept) this.messages.push(message)
+    if (this.#isKept) this.#messages.push(message)
   }
 
   /** For protocols: a control frame has come, or was sent. */
   addControl(control: WebSocketControl): void {
-    if (this.controls.length < MAX_KEPT) this.controls.push(control)
+    if (this.#controls.length < MAX_KEPT) this.#controls.push(control)
     if (control.kind !== 'close') return
     if (this.closeCode === undefined) {
       const { octets } = control
@@ -133,7 +149,7 @@ export class WebSocketRecord {
 
   /** For protocols: a frame that breaks the protocol has come. */
   addInvalid(frame: InvalidFrame): void {
-    if (this.invalidFrames.length < MAX_KEPT) this.invalidFrames.push(frame)
+    if (this.#invalidFrames.length < MAX_KEPT) this.#invalidFrames.push(frame)
   }
 
   /** For protocols: the connection has ended. */

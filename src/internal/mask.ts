@@ -6,7 +6,7 @@ const FEW_BYTES = 48
 /**
  * Masks octets, or takes a mask off them: the same thing.
  *
- * @param mask - The four octets of the mask as a number, the first of them highest; 0 changes nothing.
+ * @param mask - The four octets of the mask as a number, with or without a sign, the first of them highest; 0 changes nothing.
  * @param phase - With which octet of the mask to begin, from 0 to 3.
  * @returns New octets, or the same ones where the mask changes nothing.
  */

@@ -22,8 +22,8 @@ export interface Recorder extends Middleware {
   /** Fires at every moment of an exchange, every change of a connection, and whenever something comes of an event stream. */
   readonly changes: Signal
   /**
-   * Forgets everything so far. What ends later is not brought back by it; a connection that is still open comes back,
-   * as a new record, with its next exchange or server.
+   * Forgets everything so far, the messages of open WebSockets too. What ends later is not brought back by it; a connection
+   * that is still open comes back, as a new record, with its next exchange or server, an open WebSocket with its next message.
    */
   clear(): void
 }
@@ -67,6 +67,8 @@ class RecorderMiddleware implements Recorder {
   exchanges: Exchange[] = []
 
   readonly #maxBodyBytes: number
+  /** What was under way when it was forgotten. */
+  readonly #forgotten = new WeakSet<Exchange>()
   /** Replaced by `clear()`: connections that are still open must not hold what was recorded of them before. */
   #entries = new WeakMap<Connection, Entry>()
   /** The last server of each connection, for one that is taken up again after `clear()`. */
@@ -82,6 +84,11 @@ class RecorderMiddleware implements Recorder {
   }
 
   clear(): void {
+    for (const exchange of this.exchanges) {
+      if (exchange.endReason !== undefined) continue
+      exchange.webSocket?.forgetMessages()
+      this.#forgotten.add(exchange)
+    }
     this.connections = []
     this.exchanges = []
     this.#entries = new WeakMap()
@@ -104,9 +111,7 @@ class RecorderMiddleware implements Recorder {
 
   requestStarted(exchange: Exchange): void {
     exchange.request.keepBody(this.#maxBodyBytes)
-    const entry = this.#note(exchange.connection)
-    entry.exchanges.push(exchange)
-    this.exchanges.push(exchange)
+    this.#keep(exchange)
     this.changes.fire()
   }
 
@@ -125,7 +130,9 @@ class RecorderMiddleware implements Recorder {
     this.changes.fire()
   }
 
-  messageReceived(): void {
+  messageReceived(exchange: Exchange): void {
+    // An open WebSocket that was forgotten comes back with its next message.
+    if (this.#forgotten.delete(exchange)) this.#keep(exchange)
     this.changes.fire()
   }
 
@@ -147,6 +154,11 @@ class RecorderMiddleware implements Recorder {
 
   connectionEnded(connection: Connection): void {
     this.#update(connection)
+  }
+
+  #keep(exchange: Exchange): void {
+    this.#note(exchange.connection).exchanges.push(exchange)
+    this.exchanges.push(exchange)
   }
 
   /** The entry of a connection; a new one where it has none (the recorder came later, or was cleared). */

@@ -30,7 +30,7 @@ export interface FrameHead {
   readonly reserved: number
   readonly opcode: number
   readonly isMasked: boolean
-  /** The mask as a number; 0 without one. */
+  /** The mask as a number, with a sign; 0 without one. */
   readonly mask: number
   /** Octets of the payload; infinite where the length is not one. */
   readonly length: number
@@ -147,12 +147,19 @@ export class FrameParser {
     const opcode = first & 0x0f
     const isMasked = (second & 0x80) !== 0
     const length = lengthOf(octets, second & 0x7f)
-    const mask = isMasked ? octets.readUInt32BE(headLength - 4) : 0
-    const head = { isFinal, reserved, opcode, isMasked, mask, length }
-    return { ...head, problem: this.#problemOf(head) }
+    // With a sign it is a small integer, which takes no memory of its own.
+    const mask = isMasked ? octets.readInt32BE(headLength - 4) : 0
+    const problem = this.#problemOf(isFinal, reserved, opcode, isMasked, length)
+    return { isFinal, reserved, opcode, isMasked, mask, length, problem }
   }
 
-  #problemOf({ isFinal, reserved, opcode, isMasked, length }: Omit<FrameHead, 'problem'>): FrameProblem | undefined {
+  #problemOf(
+    isFinal: boolean,
+    reserved: number,
+    opcode: number,
+    isMasked: boolean,
+    length: number,
+  ): FrameProblem | undefined {
     const { from, reservedOnFirst, reservedOnAny } = this.#rules
     if (length === Number.POSITIVE_INFINITY) return 'length'
     const explained =
