@@ -63,68 +63,68 @@ describe.each([
     ['continuation', { opcode: 0, payload: TEXT }],
     ['length', { opcode: 2, payload: TEXT, statedLength: 2n ** 64n - 1n }],
   ] as const)('an invalid frame (%s) goes on as it came, and what follows it, both ways', async (problem, frame) => {
-    await using it = await open({}, setUp)
+    await using pair = await open({}, setUp)
     for (const from of ['client', 'server'] as const) {
       const octets = Buffer.concat([writeFaulty(from, frame), Buffer.from('and what follows')])
-      const [sender, receiver] = from === 'client' ? [it.client, it.server] : [it.server, it.client]
+      const [sender, receiver] = from === 'client' ? [pair.client, pair.server] : [pair.server, pair.client]
       sender.write(octets)
       expect(await receiver.take(octets.length)).toEqual(octets)
     }
-    const found = it.mitm.exchanges[0]?.webSocket?.invalidFrames
+    const found = pair.mitm.exchanges[0]?.webSocket?.invalidFrames
     // What follows is none the better for it.
     const by = found?.filter((each) => each.problem === problem).map(({ from }) => from)
     expect(new Set(by)).toEqual(new Set(['client', 'server']))
     expect(found?.[0]?.opcode).toBe(frame.opcode)
-    expect(it.mitm.errors).toEqual([])
+    expect(pair.mitm.errors).toEqual([])
   })
 
   it('a text that is no UTF-8 goes on as it came', async () => {
-    await using it = await open({}, setUp)
+    await using pair = await open({}, setUp)
     const octets = writeFrame({ opcode: 1, payload: Buffer.from([0xff, 0xfe]), isMasked: false })
-    it.server.write(octets)
-    expect(await it.client.take(octets.length)).toEqual(octets)
-    await it.mitm.waitForMessage('**')
+    pair.server.write(octets)
+    expect(await pair.client.take(octets.length)).toEqual(octets)
+    await pair.mitm.waitForMessage('**')
   })
 
   it.each(['a FIN', 'a reset'])('%s in the midst of a frame reaches the other side as that', async (how) => {
-    await using it = await open({}, setUp)
-    it.server.write(writeMessage('server', 'text', Buffer.from('whole')))
-    await it.mitm.waitForMessage('**')
-    it.server.write(writeMessage('server', 'binary', Buffer.alloc(1000)).subarray(0, 500))
-    await expect.poll(() => it.mitm.exchanges[0]?.connection.bytes.fromServer).toBe(SWITCHED.length + 7 + 500)
-    if (how === 'a FIN') it.server.end()
-    else it.server.reset()
-    expect(await it.client.ended).toBe(how === 'a FIN' ? 'fin' : 'reset')
-    if (how === 'a FIN') it.client.end()
-    await expect.poll(() => it.mitm.exchanges[0]?.endReason).toBe('upgraded')
-    const [exchange] = it.mitm.exchanges
+    await using pair = await open({}, setUp)
+    pair.server.write(writeMessage('server', 'text', Buffer.from('whole')))
+    await pair.mitm.waitForMessage('**')
+    pair.server.write(writeMessage('server', 'binary', Buffer.alloc(1000)).subarray(0, 500))
+    await expect.poll(() => pair.mitm.exchanges[0]?.connection.bytes.fromServer).toBe(SWITCHED.length + 7 + 500)
+    if (how === 'a FIN') pair.server.end()
+    else pair.server.reset()
+    expect(await pair.client.ended).toBe(how === 'a FIN' ? 'fin' : 'reset')
+    if (how === 'a FIN') pair.client.end()
+    await expect.poll(() => pair.mitm.exchanges[0]?.endReason).toBe('upgraded')
+    const [exchange] = pair.mitm.exchanges
     expect(exchange?.webSocket).toMatchObject({ closeCode: 1006, closedBy: 'server', wasClean: false })
     expect(exchange?.messages[0]).toMatchObject({ isComplete: true })
     if (how === 'a FIN') expect(exchange?.messages[1]).toMatchObject({ isComplete: false, size: 496 })
   })
 
   it('a FIN in the midst of a fragmented message reaches the other side behind what there was', async () => {
-    await using it = await open({}, setUp)
+    await using pair = await open({}, setUp)
     const fragment = writeFrame({ opcode: 1, payload: Buffer.from('begun'), isFinal: false, isMasked: false })
-    it.server.write(fragment)
-    it.server.end()
-    expect(await it.client.rest()).toBe(fragment.toString('latin1'))
-    expect(await it.client.ended).toBe('fin')
+    pair.server.write(fragment)
+    pair.server.end()
+    expect(await pair.client.rest()).toBe(fragment.toString('latin1'))
+    expect(await pair.client.ended).toBe('fin')
   })
 
   it('control frames in the midst of a message pass', async () => {
-    await using it = await open({}, setUp)
+    await using pair = await open({}, setUp)
     const frames = [
       writeFrame({ opcode: 1, payload: Buffer.from('one '), isFinal: false, isMasked: false }),
       writeFrame({ opcode: 9, payload: Buffer.from('ping'), isMasked: false }),
       writeFrame({ opcode: 0, payload: Buffer.from('two'), isMasked: false }),
       writeClose('server', 1001, 'going'),
     ]
-    for (const frame of frames) it.server.write(frame)
+    for (const frame of frames) pair.server.write(frame)
     const closing = writeClose('server', 1001, 'going').toString('latin1')
-    const seen = await it.client.until(closing)
+    const seen = await pair.client.until(closing)
     expect(seen).toContain('ping')
-    const [exchange] = it.mitm.exchanges
+    const [exchange] = pair.mitm.exchanges
     expect(exchange?.messages.map((message) => message.text())).toEqual(['one two'])
     expect(exchange?.webSocket?.controls.map(({ kind, octets }) => `${kind} ${octets.length}`)).toEqual([
       'ping 4',
@@ -139,30 +139,30 @@ describe.each([
   })
 
   it('an abnormal end is by who ended it', async () => {
-    await using it = await open({}, setUp)
-    it.client.write(writeMessage('client', 'text', Buffer.from('last')))
-    it.client.end()
-    expect(await it.server.ended).toBe('fin')
-    it.server.end()
-    await expect.poll(() => it.mitm.exchanges[0]?.endReason).toBe('upgraded')
-    expect(it.mitm.exchanges[0]?.webSocket).toMatchObject({ closeCode: 1006, closedBy: 'client' })
-    expect(it.mitm.exchanges[0]?.messages.map((message) => message.text())).toEqual(['last'])
+    await using pair = await open({}, setUp)
+    pair.client.write(writeMessage('client', 'text', Buffer.from('last')))
+    pair.client.end()
+    expect(await pair.server.ended).toBe('fin')
+    pair.server.end()
+    await expect.poll(() => pair.mitm.exchanges[0]?.endReason).toBe('upgraded')
+    expect(pair.mitm.exchanges[0]?.webSocket).toMatchObject({ closeCode: 1006, closedBy: 'client' })
+    expect(pair.mitm.exchanges[0]?.messages.map((message) => message.text())).toEqual(['last'])
   })
 })
 
 it('octets of a socket that nobody touches pass exactly, in any cut, whatever they are', async () => {
-  await using it = await open()
+  await using pair = await open()
   const some = fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes))
   await fc.assert(
     fc.asyncProperty(fc.array(some, { minLength: 1, maxLength: 6 }), fc.boolean(), async (pieces, isClient) => {
-      const [sender, receiver] = isClient ? [it.client, it.server] : [it.server, it.client]
+      const [sender, receiver] = isClient ? [pair.client, pair.server] : [pair.server, pair.client]
       for (const piece of pieces) sender.write(piece)
       const octets = Buffer.concat(pieces)
       expect(await receiver.take(octets.length)).toEqual(octets)
     }),
     { numRuns: 60 },
   )
-  expect(it.mitm.errors).toEqual([])
+  expect(pair.mitm.errors).toEqual([])
 })
 
 it('something can be sent between the frames of a socket that nobody touches, wherever they are cut', async () => {
@@ -175,17 +175,17 @@ it('something can be sent between the frames of a socket that nobody touches, wh
   const inserted = writeMessage('server', 'text', Buffer.from('!'))
   const boundary = (frames[0]?.length ?? 0) + (frames[1]?.length ?? 0)
   for (let at = 1; at < octets.length; at++) {
-    await using it = await open()
-    const rule = it.mitm.webSocket('**')
+    await using pair = await open()
+    const rule = pair.mitm.webSocket('**')
     const socket = await rule.waitForSocket()
-    it.server.write(octets.subarray(0, at))
+    pair.server.write(octets.subarray(0, at))
     const before = at
-    await expect.poll(() => it.client.buffered.length).toBe(before)
+    await expect.poll(() => pair.client.buffered.length).toBe(before)
     socket.send('!')
-    it.server.write(octets.subarray(at))
+    pair.server.write(octets.subarray(at))
     const place = at <= boundary ? boundary : octets.length
     const expected = Buffer.concat([octets.subarray(0, place), inserted, octets.subarray(place)])
-    expect(await it.client.take(expected.length)).toEqual(expected)
+    expect(await pair.client.take(expected.length)).toEqual(expected)
   }
 })
 
