@@ -99,6 +99,8 @@ export interface ConnectionFlow {
   noteFault(fault: Fault, exchange?: Exchange): void
   notify(moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void
   dial(destination: Destination): Promise<void>
+  /** Does something for which the client waits, silently; if it leaves meanwhile, the connection is over. */
+  whileClientWaits<T>(work: () => Promise<T>): Promise<T>
   open(destination: Destination): Promise<void>
   closeServer(): Promise<void>
   /**

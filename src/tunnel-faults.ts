@@ -31,13 +31,15 @@ export async function injectTunnelFaults(
   for (const { part, fault } of parts) {
     if (part.stage !== 'tunnel' || part.reply.kind !== 'delay') continue
     connection.flow.noteFault(fault)
-    await waitFor(part.reply.ms, { connection, feed, fault })
+    const { ms } = part.reply
+    await connection.flow.whileClientWaits(() => waitFor(ms, { connection, feed, fault }))
   }
   for (const { part, fault } of parts) {
     if (!feed.faults.some((injected) => injected.fault === fault)) continue
     if (part.stage === 'dial') {
       connection.flow.noteFault(fault)
-      if (await waitFor(part.afterMs, { connection, feed, fault })) throw dialFaultError(part, fault, destination)
+      const hasPassed = await connection.flow.whileClientWaits(() => waitFor(part.afterMs, { connection, feed, fault }))
+      if (hasPassed) throw dialFaultError(part, fault, destination)
     } else if (part.reply.kind !== 'delay') {
       connection.flow.noteFault(fault)
       const outcome = await reply(part.reply, { connection, feed, fault })

@@ -1,5 +1,6 @@
 /** What is offered by ALPN (RFC 7301): to servers what the client offers, to clients what their server has chosen. */
 import { isHttp1Wanted } from '../middleware.ts'
+import type { TlsFacts } from '../connection.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import type { ClientHello } from '../tls/client-hello.ts'
@@ -35,4 +36,11 @@ export function alpnWithoutServer(live: LiveConnection, destination: Destination
 export function rememberAlpn(known: Map<string, string>, destination: Destination, chosen: string): void {
   if (known.size >= MAX_KNOWN) known.clear()
   known.set(authorityOf(destination), chosen)
+}
+
+/** What a server is offered by ALPN where the client has chosen already: it may know less than a rule could have answered. */
+export function lateAlpn(clientTls: TlsFacts | undefined): readonly string[] {
+  if (clientTls?.alpn === 'h2') return ['h2', 'http/1.1']
+  const alpn = clientTls ? clientTls.alpn : 'http/1.1'
+  return alpn === undefined ? [] : [alpn]
 }

@@ -54,6 +54,8 @@ export interface DialOptions extends Pick<
   /** Which mitms the connection has come through. */
   readonly trail: Trail
   readonly signal: AbortSignal
+  /** Is given the secrets of the handshake with a proxy, line by line. */
+  readonly onKeyLog?: ((line: Buffer) => void) | undefined
 }
 
 /** Where to connect to, for what. */
@@ -93,10 +95,11 @@ export async function dial(destination: Destination, route: Route, options: Dial
 }
 
 async function askProxy(raw: Socket, proxy: UpstreamProxy, route: Route, options: DialOptions): Promise<Socket> {
-  const { upstream, signal, upstreamProxyTimeoutMs: timeoutMs } = options
+  const { upstream, signal, onKeyLog, upstreamProxyTimeoutMs: timeoutMs } = options
   const deadline = performance.now() + timeoutMs
   const limits = { timeoutMs, deadline, signal }
-  const socket = proxy.protocol === 'https' ? await secureProxy(raw, proxy, route, { upstream, ...limits }) : raw
+  const socket =
+    proxy.protocol === 'https' ? await secureProxy(raw, proxy, route, { upstream, onKeyLog, ...limits }) : raw
   await connectThroughProxy(socket, proxy, route, limits)
   return socket
 }

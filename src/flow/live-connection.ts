@@ -13,7 +13,6 @@ import type {
   FlowListener,
   OtherServer,
   StreamEnd,
-  TlsFacts,
 } from '../connection.ts'
 import { MitmError } from '../errors.ts'
 import type { Side } from '../errors.ts'
@@ -23,14 +22,16 @@ import { InjectedError } from '../fault-errors.ts'
 import { authorityOf, isSameAuthority } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import type { SecuredServer } from '../tls/secure-server.ts'
+import { lateAlpn } from './alpn.ts'
 import { codedError } from './coded-error.ts'
 import { closeGracefully, hiddenReset, ignore, resetSoon } from './close.ts'
 import { ConnectionHooks } from './connection-hooks.ts'
+import { unlessItLeaves } from './departure.ts'
 import { dial, routeOf } from './dial.ts'
 import type { FlowContext } from './flow-context.ts'
 import { OtherServers } from './other-servers.ts'
 import { passEndOn, relay, watchIdle } from './relay.ts'
-import { secureDialled } from './secure-dialled.ts'
+import { distrustError, secureDialled } from './secure-dialled.ts'
 import { unwrap } from './sniff.ts'
 import { Trail } from './trail.ts'
 
@@ -126,6 +127,15 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     this.#closed?.()
   }
 
+  /** Ends the connection, one side of which is gone before there is a relay. */
+  abandon(side: Side, isReset: boolean): void {
+    this.connection.end(`${side}-${isReset ? 'reset' : 'closed'}`)
+    if (isReset) this.reset(side === 'client' ? 'server' : 'client')
+    else if (!this.#isServerShown) this.#server?.raw.destroy()
+    this.#controller.abort()
+    this.#closed?.()
+  }
+
   listen(listener: FlowListener): void {
     this.listener = listener
   }
@@ -138,7 +148,16 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     return relay(this.connection, first)
   }
 
-  async dial(destination: Destination): Promise<void> {
+  whileClientWaits<T>(work: () => Promise<T>): Promise<T> {
+    return unlessItLeaves(this, 'client', work)
+  }
+
+  /** The client waits for the answer of its protocol meanwhile. */
+  dial(destination: Destination): Promise<void> {
+    return this.whileClientWaits(() => this.#reach(destination))
+  }
+
+  async #reach(destination: Destination): Promise<void> {
     const before = this.#server
     if (before && isSameAuthority(before.destination, destination)) {
       if (!before.raw.destroyed) return
@@ -158,13 +177,13 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     this.#server = { destination, raw: await this.#dial(destination), tls: undefined }
   }
 
-  #dial(destination: Destination): Promise<Socket> {
-    const { options } = this.context
-    return dial(destination, routeOf(destination, options.hosts), {
-      ...options,
-      trail: this.#trail,
-      signal: this.signal,
-    })
+  async #dial(destination: Destination): Promise<Socket> {
+    const { options, onKeyLog } = this.context
+    const route = routeOf(destination, options.hosts)
+    const raw = await dial(destination, route, { ...options, trail: this.#trail, signal: this.signal, onKeyLog })
+    // It may be over since then: nobody would close this one.
+    if (this.signal.aborted) raw.destroy()
+    return raw
   }
 
   /** Whether the server of a destination is to be spoken to in TLS, after the `hosts` option. */
@@ -183,7 +202,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     serverName: string | undefined,
     alpnProtocols: readonly string[],
   ): Promise<Pick<SecuredServer, 'socket' | 'authorizationError'>> {
-    await this.dial(destination)
+    await this.#reach(destination)
     const server = this.#server
     if (!server) throw new MitmError('MITM_NOT_RUNNING', 'Cannot secure a server that is not dialled')
     if (server.tls) return { socket: server.tls, authorizationError: this.connection.serverTls?.authorizationError }
@@ -218,7 +237,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     )
       return
     if (this.#isServerShown || (isSecure && !wantsTls)) await this.closeServer()
-    await this.dial(destination)
+    await this.#reach(destination)
     if (wantsTls && !this.#server?.tls) await this.#secureLate(destination)
     const stream = this.serverStream
     if (!this.#server || !stream) return
@@ -246,13 +265,7 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
   }
 
   #demandTrust(destination: Destination, authorizationError: string | undefined): void {
-    if (!this.refuses(authorizationError)) return
-    const authority = authorityOf(destination)
-    throw new MitmError(
-      'MITM_SERVER_CERTIFICATE',
-      `Cannot trust the certificate of ${authority}: ${authorizationError}; upstream.ca adds a trusted authority, upstream.rejectUnauthorized: false trusts every one`,
-      { side: 'server', authority },
-    )
+    if (this.refuses(authorizationError)) throw distrustError(authorityOf(destination), authorizationError)
   }
 
   async openAnother(destination: Destination, alpnProtocols: readonly string[]): Promise<OtherServer> {
@@ -382,11 +395,4 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     else if (reset) await reset
     else await closeGracefully(host.writer ?? secured ?? raw, raw, this.settings.idleTimeoutMs)
   }
-}
-
-/** What a server is offered by ALPN where the client has chosen already: it may know less than a rule could have answered. */
-function lateAlpn(clientTls: TlsFacts | undefined): readonly string[] {
-  if (clientTls?.alpn === 'h2') return ['h2', 'http/1.1']
-  const alpn = clientTls ? clientTls.alpn : 'http/1.1'
-  return alpn === undefined ? [] : [alpn]
 }

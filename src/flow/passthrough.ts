@@ -64,7 +64,7 @@ export async function passThrough(
     const refusal = live.interceptConnection({ stage: 'relay', destination: named, isPassthrough: true })?.refuse
     if (refusal) throw refusal
     demandTls(live, destination)
-    await live.open(destination, true)
+    await live.whileClientWaits(() => live.open(destination, true))
   } catch (error) {
     live.clientStream.write(fatalAlert(TLS_ALERTS.internal_error))
     throw error

@@ -93,7 +93,7 @@ export function relay(connection: Connection, first?: Buffer, taps: RelayTaps = 
           if (!faults) passEnd(end)
           // What a fault holds will not come to an end by itself.
           else if (side === 'client' && faults.isStopped) {
-            connection.end('client-closed')
+            connection.flow.passEnd(side, end)
             finish()
           } else void faults.settled(otherSide).then(() => passEnd(end))
         },

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 
 import type { TlsFacts } from '../connection.ts'
+import { MitmError } from '../errors.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
 import { serverTlsFacts } from '../tls/facts.ts'
@@ -35,4 +36,10 @@ export async function secureDialled(
   })
   const facts = serverTlsFacts(secured, { serverName, alpnProtocols })
   return { ...secured, facts }
+}
+
+/** The error for a certificate that cannot be shown to the client as bad, as it has had its own handshake. */
+export function distrustError(authority: string, authorizationError: string): MitmError {
+  const text = `Cannot trust the certificate of ${authority}: ${authorizationError}; upstream.ca adds a trusted authority, upstream.rejectUnauthorized: false trusts every one`
+  return new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority })
 }

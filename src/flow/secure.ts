@@ -12,6 +12,8 @@ import { fatalAlert } from '../tls/secure-server.ts'
 import { alertOf } from '../tls-alert.ts'
 import { alpnWithoutServer, relayedAlpn, rememberAlpn } from './alpn.ts'
 import { closeGracefully } from './close.ts'
+import { unlessItLeaves } from './departure.ts'
+import { clientReset } from './coded-error.ts'
 import type { LiveConnection } from './live-connection.ts'
 import { passThrough, passthroughDestination } from './passthrough.ts'
 import { cannotBeFaulty, injectTlsFaults } from './tls-faults.ts'
@@ -45,7 +47,7 @@ export interface Handshake {
  */
 export async function interceptTls(live: LiveConnection, first: Buffer): Promise<Handshake | undefined> {
   const { connection, context } = live
-  const { octets, hello } = await wholeHello(live, first)
+  const { octets, hello } = await unlessItLeaves(live, 'server', () => wholeHello(live, first))
   connection.isGreased = hello.isGreased
   const through = passthroughDestination(live, hello)
   if (through) {
@@ -65,7 +67,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   let fault: string | undefined
   if (destination && !faulty && !live.mayAnswer(destination) && live.wantsTls(destination)) {
     const secured = await live
-      .secure(destination, hello.serverName, offered)
+      .whileClientWaits(() => live.secure(destination, hello.serverName, offered))
       .catch((error: unknown) => mirror(live, error))
     const chosen = secured.socket.alpnProtocol || undefined
     alpn = chosen === undefined ? [] : [chosen]
@@ -79,14 +81,17 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   stream.unshift(octets)
   let socket: TLSSocket
   try {
-    socket = await secureClient(stream, {
-      secureContext,
-      alpnProtocols: alpn,
-      timeoutMs: context.options.handshakeTimeoutMs,
-      serverName: hostname,
-      demandsCertificate: faulty?.demandsCertificate,
-      onKeyLog: context.onKeyLog,
-    })
+    const securing = (): Promise<TLSSocket> =>
+      secureClient(stream, {
+        secureContext,
+        alpnProtocols: alpn,
+        timeoutMs: context.options.handshakeTimeoutMs,
+        serverName: hostname,
+        demandsCertificate: faulty?.demandsCertificate,
+        onKeyLog: context.onKeyLog,
+      })
+    // A server that has said all may be heard when the handshake is done.
+    socket = await unlessItLeaves(live, 'server', securing, { isHalfCloseFine: true })
   } catch (error) {
     if (faulty) {
       connection.end('fault')
@@ -125,6 +130,7 @@ async function wholeHello(live: LiveConnection, first: Buffer): Promise<{ octets
     if (hello !== 'incomplete') return { octets, hello }
     const timeoutMs = Math.max(1, deadline - performance.now())
     const chunk = await readChunk(live.clientStream, { timeoutMs, signal })
+    if (chunk === 'end' && live.hasReset('client')) throw clientReset(live.connection)
     if (typeof chunk === 'string') {
       const why =
         chunk === 'end' ? 'it closed the connection' : `nothing more for ${context.options.handshakeTimeoutMs} ms`

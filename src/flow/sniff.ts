@@ -9,6 +9,7 @@ import type { Protocol } from '../protocol.ts'
 import { looksLikeTls } from '../tls/client-hello.ts'
 import { refusalText } from '../tls/client-refusal.ts'
 import { alertOf } from '../tls-alert.ts'
+import { clientReset } from './coded-error.ts'
 import type { LiveConnection } from './live-connection.ts'
 import { interceptTls } from './secure.ts'
 import type { Handshake } from './secure.ts'
@@ -162,11 +163,7 @@ class LayerReader {
     if (this.hasEnded || left <= 0) return false
     const said = await whoSpeaks(this.#live, { timeoutMs: left })
     if (said === 'end' || said === 'gone') this.hasEnded = true
-    if (connection.endReason === 'client-reset') {
-      throw new MitmError('MITM_CLIENT_RESET', `The client ${connection.client} reset the connection`, {
-        side: 'client',
-      })
-    }
+    if (connection.endReason === 'client-reset') throw clientReset(connection)
     if (typeof said === 'string') return false
     await this.take(said)
     return true

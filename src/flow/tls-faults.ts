@@ -53,7 +53,8 @@ export async function injectTlsFaults(
   for (const { failure, fault } of all) {
     if (failure.kind !== 'delay') continue
     live.noteFault(fault)
-    await waitFor(failure.ms, { connection, feed, fault })
+    const { ms } = failure
+    await live.whileClientWaits(() => waitFor(ms, { connection, feed, fault }))
   }
   for (const { failure, fault } of standing(all, feed)) {
     if (!leavesNoHandshake(failure, hello)) continue

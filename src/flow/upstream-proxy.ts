@@ -35,6 +35,8 @@ export interface SecureProxyOptions {
   readonly timeoutMs: number
   readonly deadline: number
   readonly signal: AbortSignal
+  /** Is given the secrets of the handshake, line by line. */
+  readonly onKeyLog?: ((line: Buffer) => void) | undefined
 }
 
 /**
@@ -234,6 +236,7 @@ export async function secureProxy(
       secureContext: trustContext(upstream),
       timeoutMs: Math.max(1, deadline - performance.now()),
       authority: authorityOf(proxy),
+      onKeyLog: options.onKeyLog,
     })
     if (authorizationError === undefined || !upstream.rejectUnauthorized) return layOver(socket, raw)
     socket.destroy()

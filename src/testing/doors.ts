@@ -8,6 +8,11 @@ import { readChunk } from '../internal/read-chunk.ts'
 import type { CertificateAuthority } from '../tls/certificate-authority.ts'
 import type { End } from './conversation.ts'
 
+export type { End } from './conversation.ts'
+
+/** An authority that a client trusts. */
+type Trusted = Pick<CertificateAuthority, 'certificate'>
+
 /** A way into a mitm. */
 export type Door = 'connect' | 'socks5' | 'connect-tls' | 'socks5-tls'
 
@@ -76,6 +81,13 @@ export class Origin {
     for (const socket of this.#sockets.splice(0)) socket.destroy()
   }
 
+  /** From now on closes connections that nobody takes when the other side has. */
+  closeOthers(): void {
+    const close = (socket: Socket): void => void socket.resume().once('end', () => socket.end())
+    for (const socket of this.#sockets.splice(0)) close(socket)
+    this.#server.on('connection', close)
+  }
+
   /** Connects to it without a mitm. */
   async dial(): Promise<End> {
     const raw = await dial(this.port)
@@ -92,7 +104,7 @@ export class Origin {
 export async function enter(
   door: Door,
   mitmPort: number,
-  authority: CertificateAuthority,
+  authority: Trusted,
   alpnProtocols?: readonly string[],
 ): Promise<End> {
   const raw = await dial(mitmPort)
@@ -130,7 +142,7 @@ function alpn(protocols: readonly string[] | undefined): { ALPNProtocols?: strin
   return protocols ? { ALPNProtocols: [...protocols] } : {}
 }
 
-async function secure(raw: Socket, authority: CertificateAuthority, protocols?: readonly string[]): Promise<End> {
+async function secure(raw: Socket, authority: Trusted, protocols?: readonly string[]): Promise<End> {
   const stream = connectTls({ socket: raw, servername: ORIGIN_NAME, ca: authority.certificate, ...alpn(protocols) })
   stream.on('error', () => undefined)
   await once(stream, 'secureConnect')

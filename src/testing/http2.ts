@@ -46,7 +46,7 @@ export async function http2Through(
 }
 
 /** A session over a stream. Its errors are told by its streams, and by its end. */
-export function sessionOver(stream: Duplex, origin: string): ClientHttp2Session {
+function sessionOver(stream: Duplex, origin: string): ClientHttp2Session {
   const session = connectHttp2(origin, { createConnection: () => stream, maxSessionMemory: 100 })
   session.on('error', () => undefined)
   return session

@@ -16,7 +16,7 @@ export function refusalText(serverName: string, error?: unknown): string {
   const alert = alertOf(error)
   if (alert === undefined) {
     if (error !== undefined && !isGone(error)) return reasonOf(error)
-    return `it closed the connection without an alert; ${hint(serverName)}`
+    return `it ${error === undefined ? 'closed' : 'reset'} the connection without an alert; ${hint(serverName)}`
   }
   const name = `${alertName(alert) ?? 'an alert without a name'} (${alert})`
   if (!ABOUT_CERTIFICATES.has(alert)) return `it sent the alert ${name}`

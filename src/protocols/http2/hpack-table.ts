@@ -72,7 +72,7 @@ export const STATIC_TABLE: readonly Field[] = STATIC_TEXT.split('\n').map((line)
 })
 
 /** What the size of an entry counts beside its octets (RFC 7541 section 4.1). */
-export const ENTRY_OVERHEAD_BYTES = 32
+const ENTRY_OVERHEAD_BYTES = 32
 
 /** The size of a field in a table or a list: its octets, and what it counts beside them. */
 export function sizeOf(field: Field): number {

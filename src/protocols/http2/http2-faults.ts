@@ -44,7 +44,7 @@ export async function injectHttp2Faults(of: BridgedExchange, feed: FaultFeed): P
 }
 
 /** Nothing more is said of a stream. */
-export function silence(of: BridgedExchange): void {
+function silence(of: BridgedExchange): void {
   const { id } = of.stream
   const remove = of.bridge.gate.filter((_, streamId) => (streamId === id ? 'drop' : 'pass'))
   // A number is never used again: with the stream goes all that could be said of it.
