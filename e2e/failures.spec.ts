@@ -40,7 +40,7 @@ test('a test that times out shows what it waited for', async ({}, testInfo) => {
   const run = await runPlaywright(
     testInfo,
     `test('waits', async ({ mitm }) => {
-      test.setTimeout(500)
+      test.setTimeout(3000)
       mitm.get('https://app.test/other').respond(200)
       await mitm.fetch('https://app.test/other')
       await expect(mitm).toHaveRequested('https://app.test/never')
@@ -52,7 +52,7 @@ test('a test that times out shows what it waited for', async ({}, testInfo) => {
 
   expect(run.result('waits').status).toBe('timedOut')
   const [timeout, matcher] = run.errors('waits')
-  expect(timeout).toContain('Test timeout of 500ms exceeded.')
+  expect(timeout).toContain('Test timeout of 3000ms exceeded.')
   expect(matcher).toContain('Expected: https://app.test/never')
   expect(matcher).toContain('Received: 1 request, none matching; still waiting when the test ended')
   expect(matcher).toContain('GET https://app.test/other -> 200')
