@@ -93,7 +93,8 @@ describe.skipIf(!isHere).each(['CONNECT', 'SOCKS5'] as const)('PostgreSQL throug
           protocol: 'tcp',
           clientTls: undefined,
           server: { port: postgres?.port, host: 'db.test' },
-          endReason: 'client-closed',
+          // A server that is told to end, and has octets left unread, resets; which of both comes first is theirs.
+          endReason: expect.stringMatching(/^(?:client-closed|server-reset)$/),
           errors: [],
         })
         expect(mitm.connections[0]?.bytesFromServer).toBeGreaterThan(300)
