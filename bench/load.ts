@@ -5,10 +5,11 @@ import type { SecureContext, TLSSocket } from 'node:tls'
 import { download, upload } from './bulk.ts'
 import { Http2Load } from './http2-load.ts'
 import { answer } from './child.ts'
-import { readChunks } from './chunks.ts'
-import type { Lateness } from './chunks.ts'
+import { http1Client, http2Client } from './chunks.ts'
+import type { ChunkClient, Lateness } from './chunks.ts'
 import {
   BULK_HOST,
+  HTTP2_HOST,
   SMALL_HOST,
   SMALL_RESPONSE,
   smallRequest,
@@ -32,8 +33,9 @@ export type LoadCalls = {
   first: { input: { port: number; host: string }; output: number }
   /** Moves a large body; the milliseconds from the request to the last octet of the response. */
   bulk: { input: { port: number; direction: 'download' | 'upload'; size: number }; output: number }
-  /** Opens a keep-alive connection through the proxy on this port, for `stream`. */
-  openStream: { input: number; output: null }
+  /** Opens a connection through the proxy on this port, for `stream`. */
+  openStream: { input: { port: number; isHttp2: boolean }; output: null }
+  closeStream: { input: number; output: null }
   /** Asks on it for a response of so many chunks, and tells how late they are. */
   stream: { input: { port: number; count: number }; output: Lateness }
   /** Opens one connection of HTTP/2 through the proxy on this port. */
@@ -53,6 +55,7 @@ export type LoadCalls = {
 const request = smallRequest(SMALL_HOST)
 const open = new Map<number, TLSSocket[]>()
 const http2 = new Map<number, Http2Load>()
+const chunkClients = new Map<number, ChunkClient>()
 let trust: SecureContext = createSecureContext()
 
 answer<LoadCalls>({
@@ -90,14 +93,22 @@ answer<LoadCalls>({
     socket.destroy()
     return tookMs
   },
-  openStream: async (port) => {
-    open.set(port, [await openTunnel(port, BULK_HOST, trust)])
+  openStream: async ({ port, isHttp2 }) => {
+    const client = isHttp2
+      ? http2Client(await openTunnel(port, HTTP2_HOST, trust, 'h2'))
+      : http1Client(await openTunnel(port, BULK_HOST, trust))
+    chunkClients.set(port, client)
+    return null
+  },
+  closeStream: (port) => {
+    chunkClients.get(port)?.close()
+    chunkClients.delete(port)
     return null
   },
   stream: ({ port, count }) => {
-    const [socket] = open.get(port) ?? []
-    if (!socket) throw new Error(`There is no connection through ${port}`)
-    return readChunks(socket, count)
+    const client = chunkClients.get(port)
+    if (!client) throw new Error(`There is no connection through ${port}`)
+    return client.read(count)
   },
   openHttp2: async (port) => {
     http2.set(port, await Http2Load.open(port, trust))

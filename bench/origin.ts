@@ -12,7 +12,7 @@ import { callbackify } from 'node:util'
 
 import { CertificateAuthority } from '../src/index.ts'
 import { answer } from './child.ts'
-import { chunksOf, sendChunks } from './chunks.ts'
+import { CHUNKS_TYPE, chunksOf, sendChunks } from './chunks.ts'
 import {
   BULK_HOST,
   HTTP2_HOST,
@@ -75,7 +75,10 @@ async function onBulk(request: IncomingMessage, response: ServerResponse): Promi
   }
   const url = request.url ?? ''
   const chunkCount = chunksOf(url)
-  if (chunkCount !== undefined) return sendChunks(response, chunkCount)
+  if (chunkCount !== undefined) {
+    response.writeHead(200, { 'content-type': CHUNKS_TYPE })
+    return sendChunks(response, chunkCount)
+  }
   let left = Number(url.slice(1))
   response.setHeader('content-length', left)
   response.setHeader('content-type', 'application/octet-stream')
@@ -129,8 +132,14 @@ function startBulk(options: TlsOptions): Promise<number> {
 function startHttp2(options: TlsOptions): Promise<number> {
   const server = createHttp2Server({ ...options, settings: { maxConcurrentStreams: 1000 } })
   server.on('sessionError', () => undefined)
-  server.on('stream', (stream) => {
+  server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined)
+    const chunkCount = chunksOf(headers[':path'] ?? '')
+    if (chunkCount !== undefined) {
+      stream.respond({ ':status': 200, 'content-type': CHUNKS_TYPE })
+      sendChunks(stream, chunkCount).catch(() => stream.destroy())
+      return
+    }
     // Each at a time of its own: answered all at once, a hundred requests and responses would go in one chunk each way.
     setTimeout(() => {
       if (stream.destroyed) return

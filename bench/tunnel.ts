@@ -18,7 +18,9 @@ export async function openTunnel(
   if (!text.startsWith('HTTP/1.1 200')) throw new Error(`The proxy answered CONNECT with ${text}`)
   const socket = connectTls({ socket: raw, host, servername: host, secureContext, ALPNProtocols: [alpn] })
   await once(socket, 'secureConnect')
-  if (socket.alpnProtocol !== alpn) throw new Error(`The proxy chose ${socket.alpnProtocol} in place of ${alpn}`)
+  // Where nothing is chosen, because the server does not, it is HTTP/1.1 (RFC 9113 section 3.2).
+  const chosen = socket.alpnProtocol || 'http/1.1'
+  if (chosen !== alpn) throw new Error(`The proxy chose ${chosen} in place of ${alpn}`)
   return socket
 }
 

@@ -49,9 +49,9 @@ for (const version of ['HTTP/1.1', 'HTTP/2'] as const) {
         }
         await expect.poll(() => site.arrivals.filter(({ method }) => method === 'POST')).toHaveLength(count * 2)
         expect(await mitm.waitForIdle()).toBe(true)
-        expect(mitm.requests({ method: 'POST' }).map(({ endReason }) => endReason)).toEqual(
-          Array(count).fill('complete'),
-        )
+        // Nobody is left to read the answers: Chromium may not wait for them.
+        const ends = mitm.requests({ method: 'POST' }).map(({ endReason }) => endReason)
+        expect(ends.filter((end) => !['complete', 'client-reset', 'client-closed'].includes(String(end)))).toEqual([])
         await expect(mitm).toHaveRequestedTimes({ method: 'POST', source: 'page' }, count)
       })
     }

@@ -58,6 +58,7 @@ export type {
   InterimResponse,
   Intervention,
   Middleware,
+  OctetsTransform,
   OfferedAlpn,
   Rewrite,
   RewrittenRequest,

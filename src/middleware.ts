@@ -166,12 +166,16 @@ export interface InterimResponse {
   readonly fields: readonly Field[]
 }
 
+/** Makes other octets of those of a body, as they come. What `octets` throws must come out again. */
+export type OctetsTransform = (octets: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
+
 /** Changes a body while it streams. */
 export interface StreamRewrite {
   /**
    * Makes what the body is piped through: its content coding (gzip, deflate, br) is removed before, and not put on again.
+   * A function does the same with less ado; what it throws is not blamed on anybody else.
    */
-  open(exchange: Exchange): TransformStream<Uint8Array, Uint8Array>
+  open(exchange: Exchange): TransformStream<Uint8Array, Uint8Array> | OctetsTransform
   /** The error for what went wrong in it. */
   blame(cause: unknown): MitmError
 }

@@ -1,6 +1,5 @@
 /** The act that changes the server-sent events of a response while it streams. */
-import type { Transformer, TransformStreamDefaultController } from 'node:stream/web'
-
+import type { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { EventStreamReader } from '../internal/event-stream.ts'
 import type { EventStreamPart, ReceivedEvent } from '../internal/event-stream.ts'
@@ -8,6 +7,7 @@ import { isPromise } from '../internal/maybe-promise.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
 import { invalidRule } from './act.ts'
 import type { Act, Blame } from './act.ts'
+import { chain } from './blamed.ts'
 import { problemWithEvent, writeEvent } from './event-stream.ts'
 import type { ServerSentEvent } from './event-stream.ts'
 import { functionName, show } from './filter-text.ts'
@@ -24,49 +24,63 @@ export function eventsAct(rewriter: EventRewriter, blame: Blame): Act {
     throw invalidRule('rewriteEvents', `it is ${show(rewriter)}, expected a function`)
   }
   const what = 'rewrite the events of the response'
+  const failed = (cause: unknown): MitmError => blame(what, cause)
   return {
     kind: 'responseStream',
     text: `${what} by ${functionName(rewriter)}`,
     rewrite: {
       open(exchange) {
-        const { maxBodyBytes } = exchange.connection.flow.settings
         // So that what the server sent can be told from what the client got.
-        exchange.serverResponse?.keepBody(maxBodyBytes)
-        return new TransformStream(new EventPipe(rewriter, exchange, maxBodyBytes))
+        exchange.serverResponse?.keepBody(exchange.connection.flow.settings.maxBodyBytes)
+        return (octets) => new EventPipe(rewriter, exchange, failed).pipe(octets)
       },
-      blame: (cause) => blame(what, cause),
+      blame: failed,
     },
   }
 }
 
-class EventPipe implements Transformer<Uint8Array, Uint8Array> {
+/** Takes a body apart, and puts it together again. */
+class EventPipe {
   readonly #rewriter: EventRewriter
   readonly #exchange: Exchange
+  readonly #blame: (cause: unknown) => MitmError
   readonly #reader: EventStreamReader
   /** Whether what was sent last is an event with the octets that it came with. */
   #isLastSame = true
 
-  constructor(rewriter: EventRewriter, exchange: Exchange, maxEventBytes: number) {
+  constructor(rewriter: EventRewriter, exchange: Exchange, blame: (cause: unknown) => MitmError) {
     this.#rewriter = rewriter
     this.#exchange = exchange
-    this.#reader = new EventStreamReader(maxEventBytes)
+    this.#blame = blame
+    this.#reader = new EventStreamReader(exchange.connection.flow.settings.maxBodyBytes)
   }
 
-  async transform(chunk: Uint8Array, controller: TransformStreamDefaultController<Uint8Array>): Promise<void> {
-    const { response } = this.#exchange
-    if (response && !response.isEventStream) {
-      controller.enqueue(chunk)
-      return
+  async *pipe(octets: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of octets) {
+      const { response } = this.#exchange
+      if (response && !response.isEventStream) {
+        yield chunk
+        continue
+      }
+      for (const part of this.#take(chunk)) {
+        const pieces = chain(
+          () => this.#change(part),
+          (made) => made,
+          this.#blame,
+        )
+        // In their order: that is the back-pressure.
+        yield* isPromise(pieces) ? await pieces : pieces
+      }
     }
-    for (const part of this.#reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))) {
-      // In their order: that is the back-pressure.
-      for (const octets of await this.#change(part)) controller.enqueue(octets)
-    }
+    yield this.#reader.end()
   }
 
-  flush(controller: TransformStreamDefaultController<Uint8Array>): void {
-    const rest = this.#reader.end()
-    if (rest.length > 0) controller.enqueue(rest)
+  #take(chunk: Uint8Array): readonly EventStreamPart[] {
+    try {
+      return this.#reader.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length))
+    } catch (error) {
+      throw this.#blame(error)
+    }
   }
 
   #change({ octets, event, isTail = false }: EventStreamPart): MaybePromise<readonly Buffer[]> {

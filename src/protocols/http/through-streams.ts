@@ -19,7 +19,7 @@ export function throughStreams(
   const codings = fields.filter(([name]) => /^content-encoding$/i.test(name)).map(([, value]) => value)
   const stages = rewrites.map((rewrite) => ({ rewrite, stream: rewrite.open(exchange) }))
   return stages.reduce<AsyncIterable<Uint8Array>>(
-    (before, { rewrite, stream }) => through(before, rewrite, stream),
+    (before, { rewrite, stream }) => (typeof stream === 'function' ? stream(before) : through(before, rewrite, stream)),
     decodeStream(octets, codings.join(',')),
   )
 }
