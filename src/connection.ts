@@ -111,6 +111,8 @@ export interface ConnectionFlow {
    */
   openAnother(destination: Destination, alpnProtocols: readonly string[]): Promise<OtherServer>
   reset(side: Side): void
+  /** What an end really was: a reset may look like an end at first. */
+  trueEnd(side: Side, end: StreamEnd): StreamEnd
   /** Does to the other side what happened to this one; tells whether the connection is over by that. */
   passEnd(side: Side, end: StreamEnd): boolean
   /** Says what to do when something changes that a connection must know of while it lasts. */

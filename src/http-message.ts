@@ -225,6 +225,11 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
     return (this.#rarely.whenOver ??= new Deferred()).promise
   }
 
+  /** Whether no more of it will come, though it is not whole. */
+  get isBroken(): boolean {
+    return this.#isOver && !this.isComplete
+  }
+
   /** Whether waiting for the whole message was given up, since it is too large to be held. */
   get isReleased(): boolean {
     return this.#rare?.isReleased === true

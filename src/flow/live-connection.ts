@@ -319,15 +319,15 @@ export class LiveConnection extends ConnectionHooks implements ConnectionFlow {
     return side === 'client' ? this.clientSocket : this.#server?.raw
   }
 
-  passEnd(side: Side, end: StreamEnd): boolean {
+  trueEnd(side: Side, end: StreamEnd): StreamEnd {
     const raw = this.#rawOf(side)
-    const error = end.kind === 'end' && raw ? hiddenReset(raw) : undefined
-    return passEndOn(
-      this.connection,
-      side,
-      error ? { kind: 'error', error } : end,
-      () => !this.signal.aborted && this.hasReset(side),
-    )
+    const error = end.kind !== 'error' && raw ? hiddenReset(raw) : undefined
+    return error ? { kind: 'error', error } : end
+  }
+
+  passEnd(side: Side, end: StreamEnd): boolean {
+    const hasReset = (): boolean => !this.signal.aborted && this.hasReset(side)
+    return passEndOn(this.connection, side, this.trueEnd(side, end), hasReset)
   }
 
   watchIdle(onIdle: (error: MitmError) => void): IdleTimer {

@@ -61,7 +61,8 @@ export interface State {
   readonly partial?: string | Buffer
   /**
    * What comes of it, as {@link Outcome.text} has it: after a FIN, after a reset, and in the midst of octets; the last is
-   * either of the others where it is not given. Who is not named has no part in this state.
+   * either of the others where it is not given. `a or b` where the network decides. Who is not named has no part in this
+   * state.
    */
   readonly comes: { readonly [Name in Who]?: readonly [fin: string, reset: string, midst?: string] }
 }
@@ -98,9 +99,8 @@ export function casesOf(states: readonly State[]): readonly Case[] {
 /** What may come of an end, by the table: {@link Outcome.text}. */
 export function expectedOf({ state, who }: Case, how: How): readonly string[] {
   const [fin = '', reset = '', midst] = state.comes[who] ?? []
-  if (how === 'by a FIN') return [fin]
-  if (how === 'by a reset') return [reset]
-  return midst === undefined ? [fin, reset] : [midst]
+  const either = midst ?? `${fin} or ${reset}`
+  return (how === 'by a FIN' ? fin : how === 'by a reset' ? reset : either).split(' or ')
 }
 
 /** Brings a connection to a state, ends one side of it, lets the other side do what programs do, and waits for the end. */

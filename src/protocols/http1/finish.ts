@@ -1,5 +1,6 @@
 /** How exchanges end that are answered or cut here. */
 import type { Connection } from '../../connection.ts'
+import { isMitmError } from '../../errors.ts'
 import type { ExchangeEndReason } from '../../exchange.ts'
 import type { CutPart } from '../../fault.ts'
 import type { ExchangeFaults } from '../http/exchange-faults.ts'
@@ -17,6 +18,22 @@ export async function finishAnswer(session: Session, transfer: Transfer): Promis
   if (!transfer.closesClient) return
   await session.closing.wait('client')
   session.connection.end('server-closed')
+  session.fail()
+}
+
+/** Ends the side of a client that was told that its connection ends with the server's. */
+export function endClient(connection: Connection): void {
+  connection.end('server-closed')
+  connection.client.writer?.end()
+}
+
+/** Ends the connection where nothing comes of an exchange, since the client left in the midst of a request that had to be whole. */
+export async function finishBroken(session: Session, transfer: Transfer): Promise<void> {
+  const { request, response } = transfer.exchange
+  if (transfer.isOver || response || !request.isBroken || session.ledger.isSent(transfer)) return
+  await session.ledger.whenIdle()
+  if (session.isOver) return
+  session.connection.end('client-closed')
   session.fail()
 }
 
@@ -55,6 +72,7 @@ export function finishCut(session: Session, transfer: Transfer, faults: Exchange
 /** Why what is under way ends with its connection. @param error - What the connection failed with */
 export function reasonOfEnd({ endReason = 'client-closed' }: Connection, error: unknown): ExchangeEndReason {
   if (endReason === 'idle-timeout' || endReason === 'mitm-closed') return endReason
+  if (isMitmError(error) && error.code === 'MITM_IDLE_TIMEOUT') return 'idle-timeout'
   if (error !== undefined) return 'failed'
   return endReason === 'handed-over' ? 'client-closed' : endReason
 }

@@ -9,7 +9,7 @@ import { ExchangeFaults } from '../http/exchange-faults.ts'
 import { bodyTooLarge, codedFailure, destinationOfUrl, followHost, hasNoBody } from '../http/messages.ts'
 import { answerError } from './answer-error.ts'
 import { faultyTransfer } from './faulty-transfer.ts'
-import { finishAnswer } from './finish.ts'
+import { finishAnswer, finishBroken } from './finish.ts'
 import { answer, changeTarget, compose, tellToContinue } from './answer.ts'
 import { linger, sendInterim } from './before-answer.ts'
 import { requestOctets, streamedRequestHead, streamedResponseHead } from './messages.ts'
@@ -20,6 +20,15 @@ import type { Transfer } from './transfer.ts'
 
 /** Does what was decided for an exchange whose request is being held. Never rejects. */
 export async function intervene(
+  session: Session,
+  transfer: Transfer,
+  plan: MaybePromise<Intervention | undefined>,
+): Promise<void> {
+  await carryOut(session, transfer, plan)
+  await finishBroken(session, transfer)
+}
+
+async function carryOut(
   session: Session,
   transfer: Transfer,
   plan: MaybePromise<Intervention | undefined>,

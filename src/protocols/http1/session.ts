@@ -19,7 +19,7 @@ import { SlowClosing } from '../http/slow-closing.ts'
 import type { WebSocketMock } from '../../web-socket.ts'
 import { answerError } from './answer-error.ts'
 import { adoptFaults } from './faulty-transfer.ts'
-import { reasonOfEnd } from './finish.ts'
+import { endClient, reasonOfEnd } from './finish.ts'
 import type { Part } from './framer.ts'
 import { Ledger, reasonOfServerEnd } from './ledger.ts'
 import type { Outbox } from '../http/outbox.ts'
@@ -189,7 +189,6 @@ export class Session {
 
   /**
    * Sends the octets of a request on; to another server than the open one, if it is for another.
-   *
    * @param octets - What to send of it; what has been held, if not given.
    * @param destination - Where to; elsewhere than the client said, if a rule says so.
    */
@@ -301,8 +300,8 @@ export class Session {
     }
   }
 
-  #onClientEnd(end: StreamEnd): MaybePromise<void> {
-    this.#clientEnd = end
+  #onClientEnd(seeming: StreamEnd): MaybePromise<void> {
+    const end = (this.#clientEnd = this.connection.flow.trueEnd('client', seeming))
     if (end.kind !== 'end') {
       this.connection.flow.passEnd('client', end)
       this.fail()
@@ -350,7 +349,8 @@ export class Session {
     this.fail()
   }
 
-  #onServerEnd(end: StreamEnd): MaybePromise<void> {
+  #onServerEnd(seeming: StreamEnd): MaybePromise<void> {
+    const end = this.connection.flow.trueEnd('server', seeming)
     this.#server.hasEnded = true
     const passed = end.kind === 'end' ? this.#responses.end() : undefined
     const settled = (): MaybePromise<void> =>
@@ -364,14 +364,14 @@ export class Session {
 
   #serverOver(end: StreamEnd): MaybePromise<void> {
     if (this.isOver) return undefined
-    const { flow, destination, client } = this.connection
+    const { flow, destination } = this.connection
     const unanswered = this.ledger.abandon(reasonOfServerEnd(end, this.#clientEnd))
     const isOwn = this.isTunnelled && (!this.#server.destination || this.#server.leadsTo(destination))
     const isLost = unanswered > 0 || this.isOpaque || end.kind === 'error'
     // A proxy client may go on to other hosts: a server that ends between two exchanges is none of its business.
     if (!isOwn && !isLost && this.#clientEnd === undefined) {
       this.#server.drop()
-      if (this.#closesClient) client.writer?.end()
+      if (this.#closesClient) endClient(this.connection)
       return flow.closeServer()
     }
     if (flow.passEnd('server', end) || this.#clientEnd) this.fail()
