@@ -333,7 +333,7 @@ export class Session {
     if (this.isOver) return
     // What a fault holds will not come to an end by itself.
     if (this.#clientEnd?.kind === 'end' && this.#isStalled) {
-      this.connection.end('client-closed')
+      this.connection.flow.passEnd('client', this.#clientEnd)
       this.fail()
       return
     }

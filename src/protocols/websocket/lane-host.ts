@@ -16,8 +16,6 @@ export interface LaneHost {
   readonly record: WebSocketRecord
   /** Whether the connection is over. */
   readonly isOver: boolean
-  /** Resolves when it is. */
-  readonly whenOver: Promise<void>
   /** Largest message that is held to be looked at. */
   readonly maxMessageBytes: number
   /** The socket, for handlers. */
@@ -27,7 +25,7 @@ export interface LaneHost {
   /** Whether there is no such side: what is sent to it is for a mock, which takes whole messages. */
   isMock(side: Side): boolean
   /** Hands a message to the mock. */
-  deliver(message: WebSocketMessage): MaybePromise<void>
+  deliver(message: WebSocketMessage): Promise<void>
   /** The mock does not understand what came: it fails the connection (RFC 6455 section 7.1.7) with this code. */
   mockFails(code: number): void
   /** Sends octets to a side; a promise when the sender has to wait. */

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 
 import type { Side } from '../../errors.ts'
+import type { Unless } from '../../internal/unless.ts'
 import { WebSocketMessage } from '../../web-socket-message.ts'
 import type { DeflateCodec } from './deflate.ts'
 import type { LaneHost } from './lane-host.ts'
@@ -70,10 +71,13 @@ export class FrameOutput implements LaneOutput {
 /** Hands messages to a mock. */
 export class MockOutput implements LaneOutput {
   readonly #host: LaneHost
+  readonly #waiting: Unless
   #pieces: Buffer[] = []
 
-  constructor(host: LaneHost) {
+  /** @param waiting - Waits for the mock. */
+  constructor(host: LaneHost, waiting: Unless) {
     this.#host = host
+    this.#waiting = waiting
   }
 
   async data({ kind, octets, isLast }: Outgoing, source: WebSocketMessage | undefined): Promise<void> {
@@ -82,7 +86,7 @@ export class MockOutput implements LaneOutput {
     const whole = this.#pieces.length === 1 ? octets : Buffer.concat(this.#pieces)
     this.#pieces = []
     if (kind === 'text' && !isUtf8(whole)) this.#host.mockFails(1007)
-    else await this.#host.deliver(source ?? WebSocketMessage.of('client', kind, whole))
+    else await this.#waiting.settled(this.#host.deliver(source ?? WebSocketMessage.of('client', kind, whole)))
   }
 
   control(opcode: number, payload: Buffer): Promise<void> {

@@ -9,6 +9,7 @@ import type { Side } from '../../errors.ts'
 import type { MessageOnItsWay } from '../../fault.ts'
 import { withMask } from '../../internal/mask.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
+import { Unless } from '../../internal/unless.ts'
 import { WebSocketMessage } from '../../web-socket-message.ts'
 import type { DeflateCodec } from './deflate.ts'
 import type { LaneFaults } from './lane-faults.ts'
@@ -36,6 +37,9 @@ interface Partial {
   streamed: WebSocketMessage | undefined
 }
 
+/** How long handlers may still take when the side whose messages they have has ended. */
+const PATIENCE_MS = 1000
+
 /** One direction of a WebSocket whose messages are looked at. */
 export class MessageLane {
   readonly #from: Side
@@ -46,6 +50,8 @@ export class MessageLane {
   readonly #codec: DeflateCodec | undefined
   readonly #output: LaneOutput
   readonly #stop = new Stop()
+  readonly #handlers = new Unless()
+  #patience: NodeJS.Timeout | undefined
   readonly #queue = new LaneQueue()
   #isWorking = false
   #isShut = false
@@ -81,7 +87,7 @@ export class MessageLane {
     this.#onPassed = onPassed
     const to = from === 'client' ? 'server' : 'client'
     this.#output = host.isMock(to)
-      ? new MockOutput(host)
+      ? new MockOutput(host, this.#handlers)
       : new FrameOutput(from, codec, async (octets) => {
           await this.#stop.whenOpen()
           if (!this.#isShut && !host.isOver) await host.send(to, octets)
@@ -117,6 +123,7 @@ export class MessageLane {
   /** All has come. Resolves when it has been passed on; undefined when it has. */
   end(): Promise<void> | undefined {
     if (this.#host.isOver) return undefined
+    this.#patience ??= setTimeout(() => this.#handlers.stop(), PATIENCE_MS)
     return new Promise((resolve) => {
       this.#add({ kind: 'end', resolve })
     })
@@ -141,6 +148,8 @@ export class MessageLane {
 
   /** Lets go of everything. */
   close(): void {
+    clearTimeout(this.#patience)
+    this.#handlers.stop()
     this.#stop.close()
     this.#queue.close()
     if (!this.#isWorking) this.#codec?.close()
@@ -283,7 +292,7 @@ export class MessageLane {
   async #decide(message: WebSocketMessage): Promise<void> {
     const atMs = performance.now()
     const isOwn = this.#host.isMock(this.#from)
-    const decided = await verdictOf(message, this.#host, this.#from)
+    const decided = await verdictOf(message, this.#host, this.#handlers)
     if (!decided || this.#host.isOver) return
     const going: MessageOnItsWay[] = []
     let isHeld = false

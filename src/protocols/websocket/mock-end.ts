@@ -1,6 +1,7 @@
 /** The end of a WebSocket that is a mock: a function of the user in place of the server. */
 import { isMitmError } from '../../errors.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
+import { STOPPED, Unless } from '../../internal/unless.ts'
 import type { WebSocketMock } from '../../web-socket.ts'
 import type { WebSocketMessage } from '../../web-socket-message.ts'
 import type { WebSocketRelay } from './relay.ts'
@@ -12,6 +13,7 @@ export class MockEnd {
   readonly #relay: WebSocketRelay
   /** Settles when the mock's function has. */
   #served: Promise<void> | undefined
+  readonly #waiting = new Unless()
   #isClosed = false
 
   constructor(mock: WebSocketMock, relay: WebSocketRelay) {
@@ -31,12 +33,13 @@ export class MockEnd {
 
   /** Takes a message of the client. Never rejects. */
   async take(message: WebSocketMessage): Promise<void> {
-    const { handle, whenOver } = this.#relay
-    if (this.#served) await Promise.race([this.#served, whenOver])
+    const { handle } = this.#relay
+    if (this.#served) await this.#waiting.settled(this.#served)
     if (this.#relay.isOver || !handle.listener) return
     try {
-      const answer = await Promise.race([handle.listener(message), whenOver])
-      if (answer === undefined || answer === null || this.#relay.isOver) return
+      const made = handle.listener(message)
+      const answer = isPromise(made) ? await this.#waiting.settled(made) : made
+      if (answer === undefined || answer === null || answer === STOPPED || this.#relay.isOver) return
       if (!contentOf(answer)) {
         throw new TypeError(`onMessage() returned ${typeof answer}, expected nothing, a text or octets`)
       }
@@ -59,6 +62,7 @@ export class MockEnd {
 
   /** The connection is over. */
   ended(): void {
+    this.#waiting.stop()
     this.closed(1006, '')
   }
 

@@ -180,8 +180,8 @@ export class WebSocketRelay implements LaneHost {
     return side === 'server' && this.#mock !== undefined
   }
 
-  deliver(message: WebSocketMessage): MaybePromise<void> {
-    return this.#mock?.take(message)
+  deliver(message: WebSocketMessage): Promise<void> {
+    return this.#mock?.take(message) ?? Promise.resolve()
   }
 
   mockFails(code: number): void {

@@ -4,6 +4,8 @@ import { types } from 'node:util'
 import { isMitmError, MitmError } from '../../errors.ts'
 import type { Side } from '../../errors.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
+import { STOPPED } from '../../internal/unless.ts'
+import type { Unless } from '../../internal/unless.ts'
 import type { MessageVerdict, WebSocketData, WebSocketHandler } from '../../web-socket.ts'
 import { WebSocketMessage } from '../../web-socket-message.ts'
 import type { LaneHost } from './lane-host.ts'
@@ -17,17 +19,20 @@ export interface Content {
 /**
  * What all handlers together make of a message: the messages that go on, in order. Those that are made anew are recorded by
  * that. Undefined when a handler failed, or the connection is over: then nothing goes on.
+ *
+ * @param waiting - Waits for handlers. One that is given up drops the message by that.
  */
 export async function verdictOf(
   message: WebSocketMessage,
   host: LaneHost,
-  from: Side,
+  waiting: Unless,
 ): Promise<readonly WebSocketMessage[] | undefined> {
+  const { from } = message
   let messages: readonly WebSocketMessage[] = [message]
   for (const handler of host.handlersOf(from)) {
     const next: WebSocketMessage[] = []
     for (const each of messages) {
-      const made = await ask(handler, each, host)
+      const made = await ask(handler, each, host, waiting)
       if (!made || host.isOver) return undefined
       next.push(...made)
     }
@@ -40,13 +45,14 @@ async function ask(
   handler: WebSocketHandler,
   message: WebSocketMessage,
   host: LaneHost,
+  waiting: Unless,
 ): Promise<readonly WebSocketMessage[] | undefined> {
   if (handler.isRemoved || !handler.message) return [message]
   try {
     const made = handler.message(message, host.socket)
-    // Nobody waits for a handler longer than for its socket.
-    const verdict = isPromise(made) ? await Promise.race([made, host.whenOver]) : made
-    return host.isOver ? undefined : apply(verdict, message, host)
+    const verdict = isPromise(made) ? await waiting.settled(made) : made
+    if (host.isOver) return undefined
+    return apply(verdict === STOPPED ? null : verdict, message, host)
   } catch (error) {
     if (!host.isOver) host.failed(isMitmError(error) ? error : handler.blame('handle a message', error))
     return undefined
