@@ -24,16 +24,7 @@ export class Unless {
       const stop = (): void => resolve(STOPPED)
       if (this.#isStopped) stop()
       else this.#stops.add(stop)
-      promise.then(
-        (value) => {
-          this.#stops.delete(stop)
-          resolve(value)
-        },
-        (error: unknown) => {
-          this.#stops.delete(stop)
-          reject(error instanceof Error ? error : new Error(String(error), { cause: error }))
-        },
-      )
+      promise.finally(() => this.#stops.delete(stop)).then(resolve, reject)
     })
   }
 }
