@@ -7,6 +7,7 @@ import type {
   OutgoingHttpHeaders,
   ServerHttp2Stream,
   ServerOptions,
+  Settings,
 } from 'node:http2'
 import type { Duplex } from 'node:stream'
 
@@ -46,8 +47,13 @@ export async function http2Through(
 }
 
 /** A session over a stream. Its errors are told by its streams, and by its end. */
-function sessionOver(stream: Duplex, origin: string): ClientHttp2Session {
-  const session = connectHttp2(origin, { createConnection: () => stream, maxSessionMemory: 100 })
+export function sessionOver(stream: Duplex, origin: string, settings?: Settings): ClientHttp2Session {
+  const session = connectHttp2(origin, {
+    createConnection: () => stream,
+    maxSessionMemory: 100,
+    maxHeaderListPairs: 4000,
+    ...(settings && { settings }),
+  })
   session.on('error', () => undefined)
   return session
 }

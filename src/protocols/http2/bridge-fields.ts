@@ -62,6 +62,8 @@ export interface RequestPseudo {
   readonly method: string
   readonly scheme: string
   readonly authority: string | undefined
+  /** Whether only a Host field says the authority. */
+  readonly isByHost: boolean
   readonly path: string
   /** Of an extended CONNECT (RFC 8441). */
   readonly protocol: string | undefined
@@ -83,6 +85,7 @@ export function requestPseudo(headers: IncomingHttpHeaders): RequestPseudo {
     method: headers[':method'] ?? 'GET',
     scheme: headers[':scheme'] ?? 'https',
     authority: headers[':authority'] ?? headers.host,
+    isByHost: headers[':authority'] === undefined,
     path: headers[':path'] ?? '',
     protocol: text(headers[':protocol']),
   }
@@ -116,7 +119,9 @@ export function outgoing(
   fields: readonly Field[],
   sensitive: readonly string[] = [],
 ): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = { ...pseudo }
+  // Without a prototype: there are fields named `constructor`. A boundary: the type of such an object is not told.
+  const headers: OutgoingHttpHeaders = Object.create(null) as OutgoingHttpHeaders
+  Object.assign(headers, pseudo)
   const named = namedByConnection(fields)
   for (const [given, value] of fields) {
     const name = given.toLowerCase()

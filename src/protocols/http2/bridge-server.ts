@@ -4,12 +4,15 @@ import type { Writable } from 'node:stream'
 import type { Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Pump } from '../../internal/pump.ts'
+import type { GoAway } from './frame-watch.ts'
 
 /** The head of a request on its way to a server, as HTTP/2 has it. */
 export interface BridgedRequestHead {
   readonly method: string
   readonly scheme: string
   readonly authority: string
+  /** Whether only a Host field says the authority. */
+  readonly isByHost?: boolean | undefined
   readonly path: string
   /** Of an extended CONNECT (RFC 8441). */
   readonly protocol?: string | undefined
@@ -89,7 +92,9 @@ export interface ServerWatcher {
   /** A hook failed. */
   failed(error: unknown): void
   /** It wants no more requests (RFC 9113 section 6.8). Those of streams beyond `lastStreamId` it has not looked at. */
-  goAway(code: number, lastStreamId: number, debugData: Buffer): void
+  goAway(goAway: GoAway): void
+  /** Whether its end is that of the client's connection. */
+  isWatched(): boolean
   /** Its connection is over, after what was under way on it has been told so. @param isReset - Whether it broke. */
   gone(isReset: boolean): void
 }

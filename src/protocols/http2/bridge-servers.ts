@@ -152,9 +152,10 @@ export class BridgeServers {
       hook: (octets) => bridge.connection.serverData(octets),
       touched: () => bridge.touch(),
       failed: (error) => bridge.fail(error),
-      goAway: (code, lastStreamId, debugData) => {
-        if (server() === this.#mirrored) bridge.serverGoesAway(code, lastStreamId, debugData)
+      goAway: (goAway) => {
+        if (server() === this.#mirrored) bridge.serverGoesAway(goAway)
       },
+      isWatched: () => server() === this.#mirrored,
       gone: (isReset) => {
         const rest = this.#open.get(key)?.filter((each) => each !== server()) ?? []
         if (rest.length > 0) this.#open.set(key, rest)

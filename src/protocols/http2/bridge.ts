@@ -6,7 +6,7 @@
 import { constants, performServerHandshake } from 'node:http2'
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, Settings } from 'node:http2'
 
-import type { Connection, StreamEnd } from '../../connection.ts'
+import type { Connection, ConnectionEndReason, StreamEnd } from '../../connection.ts'
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import type { ExchangeEndReason } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
@@ -16,8 +16,11 @@ import { SlowClosing } from '../http/slow-closing.ts'
 import { parseAuthority } from '../http1/head.ts'
 import { BridgeServers } from './bridge-servers.ts'
 import { BridgedExchange } from './bridged-exchange.ts'
+import { MAX_STREAM_ID } from './frame.ts'
 import type { FrameGate } from './frame-gate.ts'
-import { CONNECTION_WINDOW_BYTES } from './http2-server.ts'
+import type { FrameWatch, GoAway } from './frame-watch.ts'
+import { writeGoAway } from './frame-write.ts'
+import { CONNECTION_WINDOW_BYTES, SESSION_LIMITS } from './http2-server.ts'
 import { SessionStream } from './session-stream.ts'
 import { settingsOf } from './first-settings.ts'
 
@@ -27,6 +30,9 @@ const SETTINGS_WAIT_MS = 2000
 /** What a client that says nothing of it may send before it is read. */
 const DEFAULT_WINDOW_BYTES = 2 ** 20
 const UNLIMITED = 2 ** 32 - 1
+
+/** The ends of exchanges behind which something may still be on its way to the client. */
+const LEAVING: ReadonlySet<ExchangeEndReason> = new Set<ExchangeEndReason>(['complete', 'upgraded', 'server-reset'])
 
 /** Bridges one connection; see {@link Bridge.run}. */
 export class Bridge {
@@ -41,9 +47,14 @@ export class Bridge {
   session: ServerHttp2Session | undefined
   isOver = false
   readonly #open = new Set<BridgedExchange>()
+  /** Streams of exchanges that are over, while the last of their octets are on their way. */
+  readonly #leaving = new Set<ServerHttp2Stream>()
+  /** Called when there are none of those. */
+  #onLeft: (() => void) | undefined
   #stream: SessionStream | undefined
   #lastStreamId = 0
-  #isDraining = false
+  /** Why it ends when nothing is under way any more. */
+  #drainReason: ConnectionEndReason | undefined
   #idle: IdleTimer | undefined
   #settle: ((error?: unknown) => void) | undefined
 
@@ -51,6 +62,12 @@ export class Bridge {
     this.connection = connection
     this.bufferSize = bufferSize
     this.isClear = connection.clientTls === undefined
+  }
+
+  /** How the client has ended its streams. */
+  get watch(): FrameWatch {
+    if (!this.#stream) throw new TypeError('The bridge has not begun')
+    return this.#stream.watch
   }
 
   /** What leaves for the client passes here. */
@@ -99,9 +116,11 @@ export class Bridge {
       {
         reader: client.reader,
         writer: client.writer,
+        from: 'client',
         bufferSize: this.bufferSize,
         hook: (octets) => this.connection.clientData(octets),
         touched: () => this.touch(),
+        goAway: (goAway) => this.#onGoAway(goAway),
         ended: (end) => this.#clientEnded(end),
         failed: (error) => this.fail(error),
       },
@@ -111,18 +130,12 @@ export class Bridge {
       settings: this.#settingsFor(settings),
       // Without a table of its own, frames of other making can be put between those of the session.
       maxDeflateDynamicTableSize: 0,
-      maxHeaderListPairs: 8192,
-      maxSendHeaderBlockLength: 16 * 2 ** 20,
-      maxSessionMemory: 1024,
-      maxSettings: 1024,
+      ...SESSION_LIMITS,
     })
     this.session = session
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on('stream', (stream, headers, flags, raw?: string[]) => this.#onStream(stream, headers, flags, raw ?? []))
     session.on('error', (error) => this.#sessionFailed(error))
-    session.on('goaway', (code, _, debugData) => {
-      this.servers.mirrored?.goAway(code, debugData ? Buffer.from(debugData) : Buffer.alloc(0))
-    })
     session.once('close', () => this.#sessionClosed())
   }
 
@@ -167,7 +180,20 @@ export class Bridge {
   /** An exchange is over. */
   ended(exchange: BridgedExchange): void {
     this.#open.delete(exchange)
-    if (this.#isDraining && this.#open.size === 0) setImmediate(() => this.#drained())
+    const { stream, exchange: record } = exchange
+    const isToLeave = record.endReason !== undefined && LEAVING.has(record.endReason) && !stream.destroyed
+    if (isToLeave) {
+      this.#leaving.add(stream)
+      stream.once('close', () => this.#left(stream))
+    }
+    if (this.#drainReason) setImmediate(() => this.#drained())
+  }
+
+  #left(stream: ServerHttp2Stream): void {
+    this.#leaving.delete(stream)
+    // What the session has just said leaves first.
+    if (this.#leaving.size === 0) setImmediate(() => this.#onLeft?.())
+    if (this.#drainReason) setImmediate(() => this.#drained())
   }
 
   /** Octets have passed. */
@@ -184,15 +210,15 @@ export class Bridge {
   }
 
   /** Ends the connection when what is under way is over. */
-  drainSoon(): void {
-    this.#isDraining = true
+  drainSoon(reason: ConnectionEndReason = 'mitm-closed'): void {
+    this.#drainReason ??= reason
     // What was just written leaves first.
-    if (this.#open.size === 0) setImmediate(() => this.#drained())
+    setImmediate(() => this.#drained())
   }
 
   #drained(): void {
-    if (this.isOver || this.#open.size > 0) return
-    this.connection.end('mitm-closed')
+    if (this.isOver || this.#open.size > 0 || this.#leaving.size > 0) return
+    this.connection.end(this.#drainReason ?? 'mitm-closed')
     void this.closing.wait('client').then(() => this.fail())
   }
 
@@ -242,16 +268,27 @@ export class Bridge {
 
   // Ends.
 
+  /** The client goes away: its server is told so, which ends the connection; without one that is done here. */
+  #onGoAway(goAway: GoAway): void {
+    const { mirrored } = this.servers
+    if (mirrored) mirrored.goAway(goAway)
+    else this.drainSoon('client-closed')
+  }
+
   /** The server of the connection wants no more requests: neither does the mitm, then. */
-  serverGoesAway(code: number, lastStreamId: number, debugData: Buffer): void {
+  serverGoesAway({ code, lastStreamId, debugData }: GoAway): void {
     let last = 0
+    let isAll = true
     for (const { exchange, request, stream } of this.#open) {
       if (exchange.http2) exchange.http2.goAwayCode = code
-      if ((request.server?.streamId ?? 0) <= lastStreamId) last = Math.max(last, stream.id ?? 0)
+      const serverId = request.server?.streamId
+      if (serverId === undefined || serverId <= lastStreamId) last = Math.max(last, stream.id ?? 0)
+      else isAll = false
     }
+    // It will say later which one is the last: until then there may be others.
+    if (lastStreamId === MAX_STREAM_ID) this.gate.inject(writeGoAway(lastStreamId, code, debugData))
     // Without a stream that it has not looked at, all that came so far was.
-    const isAll = [...this.#open].every(({ request }) => (request.server?.streamId ?? Infinity) <= lastStreamId)
-    this.goAway(code, debugData, isAll ? this.#lastStreamId : last)
+    else this.goAway(code, debugData, isAll ? this.#lastStreamId : last)
   }
 
   /** The server of the connection is gone; the exchanges that it had have been told so. */
@@ -265,7 +302,12 @@ export class Bridge {
       flow.passEnd('server', end)
       this.fail()
     }
-    void this.closing.wait('client').then(pass)
+    const passBehind = (): void => {
+      // A reset takes away what is on its way; an end comes behind it.
+      if (isReset || this.#leaving.size === 0) setImmediate(pass)
+      else this.#onLeft = pass
+    }
+    void this.closing.wait('client').then(passBehind)
   }
 
   #clientEnded(end: StreamEnd): void {
@@ -284,7 +326,7 @@ export class Bridge {
 
   #sessionClosed(): void {
     if (this.isOver) return
-    this.connection.end(this.#isDraining ? 'mitm-closed' : 'client-closed')
+    this.connection.end(this.#drainReason ?? 'client-closed')
     this.fail()
   }
 

@@ -131,6 +131,16 @@ export class BridgedExchange {
     if (!this.stream.closed) this.stream.close(code)
   }
 
+  /** The server has reset its stream: so is that of the client, behind what came before. */
+  serverReset(code: number): void {
+    const { stream } = this
+    if (this.exchange.http2) this.exchange.http2.resetCode = code
+    this.end('server-reset')
+    this.response.afterLeft(() => {
+      if (!stream.closed) stream.close(code)
+    })
+  }
+
   /** Ends it when request and response are both over. */
   endIfOver(): void {
     if (this.request.isOver && this.response.isOver) this.end(this.tunnel ? 'upgraded' : 'complete')
@@ -156,10 +166,14 @@ export class BridgedExchange {
   }
 
   #onClose(): void {
+    const { watch } = this.bridge
+    const streamId = this.stream.id ?? 0
+    const reset = watch.resetOf(streamId)
+    watch.forget(streamId)
     if (this.isOver) return
-    const code = this.stream.rstCode ?? constants.NGHTTP2_NO_ERROR
+    const code = reset ?? this.stream.rstCode ?? constants.NGHTTP2_CANCEL
     if (this.exchange.http2) this.exchange.http2.resetCode = code
-    this.request.abort(code === constants.NGHTTP2_NO_ERROR ? constants.NGHTTP2_CANCEL : code)
+    this.request.abort(code)
     this.end('client-reset')
   }
 }

@@ -4,6 +4,7 @@ import { HttpResponse } from '../../exchange.ts'
 import type { Exchange, Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { writeThrough } from '../../internal/pump.ts'
+import { afterWritten } from '../../internal/writable.ts'
 import type { BodyPipe } from '../http/body-pipe.ts'
 import { outgoing } from './bridge-fields.ts'
 import { answerError } from './bridge-answer.ts'
@@ -27,6 +28,9 @@ export class BridgedResponse {
   /** The code with which the server's stream was closed. */
   #closedWith: number | undefined
   #trailers: readonly Field[] = []
+  /** Whether all of it has left. */
+  #hasLeft = false
+  #onLeft: (() => void) | undefined
 
   constructor(of: BridgedExchange) {
     this.#of = of
@@ -102,12 +106,9 @@ export class BridgedResponse {
   onFailure(failure: ServerFailure): void {
     const of = this.#of
     if (of.isOver || this.mode === 'drop') return
-    const { stream, exchange, bridge, destination } = of
-    if (failure.kind === 'reset') {
-      if (exchange.http2) exchange.http2.resetCode = failure.code
-      of.end('server-reset')
-      if (!stream.closed) stream.close(failure.code)
-    } else if (failure.kind !== 'malformed' && bridge.servers.isMirrored(destination)) {
+    const { exchange, bridge, destination } = of
+    if (failure.kind === 'reset') of.serverReset(failure.code)
+    else if (failure.kind !== 'malformed' && bridge.servers.isMirrored(destination)) {
       // The connection to the client ends in the same way, in a moment.
       of.end(failure.kind === 'lost' ? 'server-reset' : 'server-closed')
     } else void answerError(of, failureOf(failure, exchange, destination))
@@ -124,7 +125,10 @@ export class BridgedResponse {
     if (this.#closedWith === undefined || of.isOver || of.request.isOver) return
     if (of.exchange.http2) of.exchange.http2.resetCode = this.#closedWith
     of.end(of.tunnel ? 'upgraded' : 'complete')
-    if (!of.stream.closed) of.stream.close(this.#closedWith)
+    const code = this.#closedWith
+    this.afterLeft(() => {
+      if (!of.stream.closed) of.stream.close(code)
+    })
   }
 
   /** Sends a head on. `isWhole`: whether no body and no trailers follow; `sensitive`: the fields that may be in no table. */
@@ -151,6 +155,7 @@ export class BridgedResponse {
       waitForTrailers: !endStream,
       sendDate: false,
     }
+    this.#hasLeft = endStream
     try {
       stream.respond(outgoing({ ':status': status }, fields, sensitive), options)
     } catch (error) {
@@ -207,5 +212,18 @@ export class BridgedResponse {
   #sendTrailers(): void {
     const { stream } = this.#of
     if (!stream.destroyed && !stream.closed) stream.sendTrailers(outgoing({}, this.#trailers))
+    // They leave in this turn.
+    setImmediate(() => {
+      this.#hasLeft = true
+      this.#onLeft?.()
+    })
+  }
+
+  /** Calls `done` when all that was sent has left, up to here: a reset that comes next would overtake it. */
+  afterLeft(done: () => void): void {
+    const { stream } = this.#of
+    if (stream.destroyed || this.#hasLeft || !stream.headersSent) done()
+    else if (stream.writableEnded) this.#onLeft = done
+    else afterWritten(stream, done)
   }
 }

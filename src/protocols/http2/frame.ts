@@ -12,6 +12,9 @@ export const DEFAULT_MAX_FRAME_BYTES = 16_384
 /** What an HPACK table may hold unless SETTINGS say otherwise. */
 export const DEFAULT_TABLE_BYTES = 4096
 
+/** The last of all streams, by which a GOAWAY says that it will say later which one is the last (RFC 9113 section 6.8). */
+export const MAX_STREAM_ID: number = 2 ** 31 - 1
+
 /** Frame types. The last one is of RFC 9218. */
 export const FRAME = {
   data: 0,

@@ -29,7 +29,7 @@ export interface Http1ServerOptions {
   readonly address: string
   readonly bufferSize: number
   readonly maxHeadBytes: number
-  readonly watcher: Omit<ServerWatcher, 'goAway'>
+  readonly watcher: Omit<ServerWatcher, 'goAway' | 'isWatched'>
   /** Closes the connection. */
   close(): void
   /** Ends it with a reset. */

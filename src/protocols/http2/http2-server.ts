@@ -1,6 +1,6 @@
 /** A server that speaks HTTP/2, as a bridge has it: a session of `node:http2`. */
 import { connect, constants } from 'node:http2'
-import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, Settings } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, SessionOptions, Settings } from 'node:http2'
 import type { Readable, Writable } from 'node:stream'
 
 import type { Field } from '../../exchange.ts'
@@ -18,10 +18,21 @@ import type {
   ServerRequest,
   ServerWatcher,
 } from './bridge-server.ts'
+import { MAX_STREAM_ID } from './frame.ts'
+import type { FrameWatch, GoAway } from './frame-watch.ts'
+import { writeGoAway } from './frame-write.ts'
 import { SessionStream } from './session-stream.ts'
 
 /** Octets that may be under way on a connection in all its streams. */
 export const CONNECTION_WINDOW_BYTES: number = 16 * 2 ** 20
+
+/** What sessions are limited to beyond what their SETTINGS say: in nothing that an endpoint might want. */
+export const SESSION_LIMITS: SessionOptions = {
+  maxHeaderListPairs: 8192,
+  maxSendHeaderBlockLength: 16 * 2 ** 20,
+  maxSessionMemory: 1024,
+  maxSettings: 1024,
+}
 
 /** How a session with a server is made. */
 export interface Http2ServerOptions {
@@ -48,6 +59,7 @@ export class Http2Server implements BridgeServer {
   readonly #onceSettled: (() => void)[] = []
   /** How its connection ended. */
   #end: PumpEnd | undefined
+  readonly #requests = new Set<Http2Request>()
   #isLeaving = false
   #hasTold = false
 
@@ -58,26 +70,24 @@ export class Http2Server implements BridgeServer {
     this.stream = new SessionStream({
       reader,
       writer,
+      from: 'server',
       bufferSize,
       hook: (octets) => watcher.hook(octets),
       touched: () => watcher.touched(),
       failed: (error) => watcher.failed(error),
+      goAway: (goAway) => this.#onGoAway(goAway),
       ended: (end) => this.#ended(end),
     })
     // The authority is in each request; this one is never sent.
     const session = connect('http://server.invalid', {
       createConnection: () => this.stream,
       settings: { ...settings, enablePush: false },
-      maxSessionMemory: 1024,
+      ...SESSION_LIMITS,
     })
     this.#session = session
     session.on('error', () => undefined)
     session.once('remoteSettings', (remote) => this.#settled(remote))
     session.once('close', () => this.#gone())
-    session.on('goaway', (code, lastStreamId, debugData) => {
-      this.#isLeaving = true
-      watcher.goAway(code, lastStreamId, debugData ? Buffer.from(debugData) : Buffer.alloc(0))
-    })
     session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
   }
 
@@ -94,15 +104,24 @@ export class Http2Server implements BridgeServer {
   request(head: BridgedRequestHead, hasBody: boolean, handlers: ResponseHandlers): ServerRequest {
     const { method, scheme, authority, path, protocol } = head
     const isTunnel = method === 'CONNECT' && protocol === undefined
-    const pseudo: Record<string, string> = isTunnel
-      ? { ':method': method, ':authority': authority }
-      : { ':method': method, ':scheme': scheme, ':authority': authority, ':path': path }
+    const pseudo: Record<string, string> = { ':method': method }
+    if (!head.isByHost) pseudo[':authority'] = authority
+    if (!isTunnel) Object.assign(pseudo, { ':scheme': scheme, ':path': path })
     if (protocol !== undefined) pseudo[':protocol'] = protocol
     const stream = this.#session.request(outgoing(pseudo, head.fields, head.sensitive), {
       endStream: !hasBody,
       waitForTrailers: hasBody,
     })
-    return new Http2Request(stream, handlers, this.#options.bufferSize, () => this.#failure())
+    const request = new Http2Request(stream, handlers, this.#options.bufferSize, {
+      watch: this.stream.watch,
+      failure: () => this.#failure(),
+    })
+    this.#requests.add(request)
+    stream.once('close', () => {
+      this.#requests.delete(request)
+      this.#closeIfDone()
+    })
+    return request
   }
 
   close(): void {
@@ -111,9 +130,9 @@ export class Http2Server implements BridgeServer {
     else this.#options.close()
   }
 
-  /** Tells the server that its client goes away, with the reason that the client gave. */
-  goAway(code: number, debugData: Buffer): void {
-    if (!this.#session.destroyed) this.#session.goaway(code, 0, debugData)
+  /** Tells the server that its client goes away, in the client's words. */
+  goAway({ lastStreamId, code, debugData }: GoAway): void {
+    this.stream.gate.inject(writeGoAway(lastStreamId, code, debugData))
   }
 
   /** Ends the session at once, and says nothing to the server. */
@@ -126,6 +145,22 @@ export class Http2Server implements BridgeServer {
   #failure(): ServerFailure | undefined {
     if (!this.#end) return undefined
     return { kind: this.#end.kind === 'error' ? 'lost' : 'closed' }
+  }
+
+  #onGoAway(goAway: GoAway): void {
+    // With the last of all streams it only says that it will go.
+    this.#isLeaving ||= goAway.lastStreamId < MAX_STREAM_ID
+    this.#options.watcher.goAway(goAway)
+    // Those that it has not looked at.
+    for (const request of [...this.#requests]) {
+      if ((request.streamId ?? Infinity) > goAway.lastStreamId) request.refuse()
+    }
+    this.#closeIfDone()
+  }
+
+  /** One that takes nothing more is closed behind what is under way. One whose end is the client's ends by itself. */
+  #closeIfDone(): void {
+    if (this.#isLeaving && this.#requests.size === 0 && !this.#options.watcher.isWatched()) this.close()
   }
 
   #ended(end: PumpEnd): void {
@@ -152,35 +187,46 @@ export class Http2Server implements BridgeServer {
   }
 }
 
+/** What a request asks about its connection. */
+interface RequestConnection {
+  /** How its streams end. */
+  readonly watch: FrameWatch
+  /** What a stream that broke with it ended by; undefined: it is there. */
+  failure(): ServerFailure | undefined
+}
+
 /** One request to a server. */
 class Http2Request implements ServerRequest {
   readonly isKept = false
   readonly pump: Pump
   readonly #stream: ClientHttp2Stream
   readonly #handlers: ResponseHandlers
-  readonly #failure: () => ServerFailure | undefined
+  readonly #connection: RequestConnection
   #trailers: readonly Field[] = []
   #responseTrailers: readonly Field[] = []
   #isOver = false
   #isAborted = false
   #isReading = false
+  /** How the stream ended, once it has. */
+  #closed: { readonly hasEnded: boolean; readonly resetCode: number | undefined } | undefined
 
   constructor(
     stream: ClientHttp2Stream,
     handlers: ResponseHandlers,
     bufferSize: number,
-    failure: () => ServerFailure | undefined,
+    connection: RequestConnection,
   ) {
     this.#stream = stream
     this.#handlers = handlers
-    this.#failure = failure
+    this.#connection = connection
     this.pump = new Pump(
       stream,
       {
         data: (octets) => handlers.data(octets),
         end: (end) => {
-          // Others are told when the stream closes, with its code.
-          if (end.kind === 'end') this.#over(() => handlers.end(this.#responseTrailers))
+          // One that was reset without an error ends for Node as well.
+          if (end.kind === 'end' && this.#hasEnded) this.#over(() => handlers.end(this.#responseTrailers))
+          else this.#fail()
         },
         lost: () => undefined,
         failed: () => this.abort(constants.NGHTTP2_INTERNAL_ERROR),
@@ -222,6 +268,12 @@ class Http2Request implements ServerRequest {
     this.#stream.resume()
   }
 
+  /** The server has not looked at it, and will not. */
+  refuse(): void {
+    this.#over(() => this.#handlers.failed({ kind: 'reset', code: constants.NGHTTP2_REFUSED_STREAM }))
+    this.abort(constants.NGHTTP2_CANCEL)
+  }
+
   #onResponse(head: BridgedResponseHead, isWhole: boolean): void {
     if (this.#isOver) return
     if (isWhole) {
@@ -239,16 +291,26 @@ class Http2Request implements ServerRequest {
     this.pump.start()
   }
 
+  /** Whether all of the response has come. */
+  get #hasEnded(): boolean {
+    return this.#closed?.hasEnded ?? this.#connection.watch.hasEnded(this.streamId ?? 0)
+  }
+
   #onClose(): void {
-    const { rstCode } = this.#stream
-    if (this.#isOver) {
-      if (!this.#isAborted) this.#handlers.closed?.(rstCode ?? constants.NGHTTP2_NO_ERROR)
-      return
-    }
-    const failure = this.#failure() ?? { kind: 'reset', code: rstCode ?? constants.NGHTTP2_INTERNAL_ERROR }
+    const { watch } = this.#connection
+    const streamId = this.streamId ?? 0
+    const resetCode = watch.resetOf(streamId)
+    this.#closed = { hasEnded: watch.hasEnded(streamId), resetCode }
+    watch.forget(streamId)
     // What has come is handed on first: then the pump tells of the end.
-    if (failure.kind === 'reset' && failure.code === 0 && this.#isReading) return
-    this.#over(() => this.#handlers.failed(failure))
+    if (!this.#isReading) this.#fail()
+    if (this.#closed.hasEnded && resetCode !== undefined && !this.#isAborted) this.#handlers.closed?.(resetCode)
+  }
+
+  #fail(): void {
+    const reset = this.#closed ? this.#closed.resetCode : this.#connection.watch.resetOf(this.streamId ?? 0)
+    const code = reset ?? this.#stream.rstCode ?? constants.NGHTTP2_INTERNAL_ERROR
+    this.#over(() => this.#handlers.failed(this.#connection.failure() ?? { kind: 'reset', code }))
   }
 
   #over(tell: () => MaybePromise<void>): void {

@@ -4,23 +4,31 @@
  */
 import { Duplex } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import type { Side } from '../../errors.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump } from '../../internal/pump.ts'
 import type { PumpEnd } from '../../internal/pump.ts'
 import { afterRoom } from '../../internal/writable.ts'
 import { FrameGate } from './frame-gate.ts'
+import { FrameWatch } from './frame-watch.ts'
+import type { GoAway } from './frame-watch.ts'
 
 /** What a {@link SessionStream} lies on, and whom it tells. */
 export interface SessionStreamOptions {
   readonly reader: Readable
   readonly writer: Writable
+  /** Whose octets are read. */
+  readonly from: Side
   readonly bufferSize: number
   /** What octets that have been read become. */
   hook(octets: Buffer): MaybePromise<Buffer>
   /** Octets have passed, in either direction. */
   touched(): void
+  /** The endpoint wants no new streams. The session is not told. */
+  goAway(goAway: GoAway): void
   /** Nothing more comes. The session is not told: what it has under way may still be written. */
   ended(end: PumpEnd): void
   /** A hook failed. */
@@ -31,6 +39,8 @@ export interface SessionStreamOptions {
 export class SessionStream extends Duplex {
   /** What the session writes passes here. */
   readonly gate: FrameGate
+  /** What the session reads has passed here. */
+  readonly watch: FrameWatch
   readonly #options: SessionStreamOptions
   readonly #pump: Pump
   #onDemand: (() => void) | undefined
@@ -40,6 +50,7 @@ export class SessionStream extends Duplex {
   constructor(options: SessionStreamOptions, first: Buffer = Buffer.alloc(0)) {
     super({ allowHalfOpen: true })
     this.#options = options
+    this.watch = new FrameWatch(options.from)
     this.gate = new FrameGate((octets) => this.#send(octets))
     this.#pump = new Pump(
       options.reader,
@@ -53,7 +64,8 @@ export class SessionStream extends Duplex {
     )
     // A session that is destroyed writes what it still has; errors of the socket are told by its own events.
     this.on('error', () => undefined)
-    if (first.length > 0) this.push(first)
+    // Nothing that comes first can be waited for.
+    void this.#hand(first)
     this.#pump.start()
   }
 
@@ -95,7 +107,24 @@ export class SessionStream extends Duplex {
   }
 
   #hand(octets: Buffer): MaybePromise<void> {
-    if (this.#isCut || octets.length === 0 || this.push(octets)) return undefined
+    const pieces = this.watch.pass(octets)
+    const [first] = pieces
+    if (first === undefined) return undefined
+    return pieces.length === 1 && Buffer.isBuffer(first) ? this.#push(first) : this.#handEach(pieces)
+  }
+
+  async #handEach(pieces: readonly (Buffer | GoAway)[]): Promise<void> {
+    for (const piece of pieces) {
+      if (this.#isCut) return
+      if (Buffer.isBuffer(piece)) await this.#push(piece)
+      else this.#options.goAway(piece)
+      // What has been read so far is handed on first.
+      await nextTurn()
+    }
+  }
+
+  #push(octets: Buffer): MaybePromise<void> {
+    if (this.#isCut || this.push(octets)) return undefined
     return new Promise((resolve) => {
       this.#onDemand = resolve
     })
