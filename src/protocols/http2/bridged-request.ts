@@ -230,7 +230,8 @@ export class BridgedRequest {
       else this.#server?.end(trailers)
     }
     const before = this.#out.settled()
-    if (before) void before.then(end)
+    // What a transform fails with breaks the exchange off where it was passed.
+    if (before) void before.then(end, () => undefined)
     else end()
   }
 

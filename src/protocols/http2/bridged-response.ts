@@ -46,7 +46,11 @@ export class BridgedResponse {
     exchange.interim.push(response)
     const isKnown = status === 100 && request.hasContinued
     if (isKnown || exchange.response || stream.headersSent || stream.closed || stream.destroyed) return
-    stream.additionalHeaders(outgoing({ ':status': status }, fields))
+    try {
+      stream.additionalHeaders(outgoing({ ':status': status }, fields))
+    } catch {
+      // What HTTP/2 has no way to say is left out: nobody depends on an interim response.
+    }
   }
 
   /** Takes the head of the server's response. @param isWhole - Whether nothing follows. */
