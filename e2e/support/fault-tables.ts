@@ -2,6 +2,8 @@
 import { expectedOf } from './fault-case.ts'
 import type { Client, FaultCase, Layer, Seen } from './fault-case.ts'
 import type { EventCase } from './fault-cases-events.ts'
+import { expectedOfSocket } from './fault-cases-websocket.ts'
+import type { SocketFaultCase } from './fault-cases-websocket.ts'
 
 /** What a link can do, by name, as `network()` has it. */
 export type Presets = Readonly<Record<string, { downKbps: number; upKbps: number; rttMs: number }>>
@@ -56,12 +58,14 @@ export function withTables(text: string, tables: Readonly<Record<string, string>
 export function faultTables(
   cases: readonly FaultCase[],
   events: readonly EventCase[],
+  sockets: readonly SocketFaultCase[],
   presets: Presets,
 ): Record<string, string> {
   const tables: Record<string, string> = {}
   // A boundary: the keys of a record.
   for (const layer of Object.keys(COLUMNS) as Layer[]) tables[layer] = layerTable(cases, layer)
   tables['events'] = eventTable(events)
+  tables['websocket'] = socketTable(sockets)
   tables['symptoms'] = symptomTable(cases)
   tables['presets'] = presetTable(presets)
   return tables
@@ -88,6 +92,18 @@ function eventTable(events: readonly EventCase[]): string {
       `\`${code}\``,
       what ?? '',
       [...seen.map(showEvent), ...(hangs ? ['and no more for now'] : [])].join(', '),
+    ]),
+  )
+}
+
+function socketTable(sockets: readonly SocketFaultCase[]): string {
+  return table(
+    ['fault', 'what it does', 'Chromium', 'undici', '`ws`'],
+    sockets.map((row) => [
+      `\`${row.code}\``,
+      row.what ?? '',
+      [row.chromium, row.orChromium].filter(Boolean).join(' or '),
+      ...(['undici', 'ws'] as const).map((client) => show(expectedOfSocket(row, client))),
     ]),
   )
 }
