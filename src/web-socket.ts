@@ -82,8 +82,8 @@ export type MessageVerdict =
  * is reported as `blame` says, and both ends are closed with the code 1011.
  */
 export interface WebSocketHandler {
-  /** The socket is open. */
-  opened?(socket: MitmWebSocket): MaybePromise<void>
+  /** The socket is open. What it returns is of no interest, but for an error. */
+  opened?(socket: MitmWebSocket): unknown
   /** Whose messages `message` is asked about. @defaultValue of both */
   readonly from?: Side | undefined
   /** Says what becomes of a message. Those behind it wait until it is decided. */
@@ -105,7 +105,7 @@ export interface WebSocketMock {
    */
   subprotocol(offered: readonly string[]): string | undefined
   /** The socket is open. Messages wait until a promise of it has settled. */
-  serve(socket: MockedWebSocket): MaybePromise<void>
+  serve(socket: MockedWebSocket): unknown
   /** The error for what one of its functions threw. */
   blame(what: string, cause: unknown): MitmError
 }

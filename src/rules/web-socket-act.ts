@@ -73,11 +73,7 @@ export function messageAct(
 }
 
 /** Is told of sockets that are open. @throws {@link MitmError} `MITM_INVALID_RULE` */
-export function openAct(
-  rule: RemovableRule,
-  handler: (socket: MitmWebSocket) => MaybePromise<void>,
-  blame: Blame,
-): Act {
+export function openAct(rule: RemovableRule, handler: (socket: MitmWebSocket) => unknown, blame: Blame): Act {
   demandFunction('onOpen', handler)
   return {
     kind: 'webSocket',
@@ -88,7 +84,7 @@ export function openAct(
 
 /** Answers in place of the server. @throws {@link MitmError} `MITM_INVALID_RULE` */
 export function mockAct(
-  serve: (socket: MockedWebSocket) => MaybePromise<void>,
+  serve: (socket: MockedWebSocket) => unknown,
   options: WebSocketMockOptions | undefined,
   blame: Blame,
 ): Act {

@@ -4,7 +4,6 @@ import { MitmError } from '../errors.ts'
 import { Signal } from '../internal/signal.ts'
 import type { WaitOptions } from '../internal/signal.ts'
 import type { MitmWebSocket, MockedWebSocket, WebSocketData } from '../web-socket.ts'
-import type { MaybePromise } from '../internal/maybe-promise.ts'
 import type { CompiledFilter } from './filter.ts'
 import type { RuleHooks } from './rule-hooks.ts'
 import { Rule } from './rule.ts'
@@ -93,7 +92,7 @@ export class WebSocketRule extends Rule {
   }
 
   /** Calls a function with each WebSocket that is opened, and with those that are open. */
-  onOpen(handler: (socket: MitmWebSocket) => MaybePromise<void>): this {
+  onOpen(handler: (socket: MitmWebSocket) => unknown): this {
     return this.add(this.made(() => openAct(this, handler, this.blame)))
   }
 
@@ -115,7 +114,7 @@ export class WebSocketRule extends Rule {
    * }
    * ```
    */
-  mock(serve: (socket: MockedWebSocket) => MaybePromise<void> = () => undefined, options?: WebSocketMockOptions): this {
+  mock(serve: (socket: MockedWebSocket) => unknown = () => undefined, options?: WebSocketMockOptions): this {
     const act = this.made(() => mockAct(serve, options, this.blame))
     return this.decide('mock', act)
   }

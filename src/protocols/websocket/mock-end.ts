@@ -12,7 +12,7 @@ export class MockEnd {
   readonly #mock: WebSocketMock
   readonly #relay: WebSocketRelay
   /** Settles when the mock's function has. */
-  #served: Promise<void> | undefined
+  #served: Promise<unknown> | undefined
   readonly #waiting = new Unless()
   #isClosed = false
 

@@ -305,7 +305,7 @@ export class WebSocketRelay implements LaneHost {
   }
 
   /** Calls a function of the user; what it fails with closes the socket. */
-  #guard(what: string, { blame }: Pick<WebSocketHandler, 'blame'>, call: () => MaybePromise<void>): void {
+  #guard(what: string, { blame }: Pick<WebSocketHandler, 'blame'>, call: () => unknown): void {
     const onError = (error: unknown): void => {
       const coded = isMitmError(error) ? error : blame(what, error)
       if (this.#isOver) this.report(coded)
