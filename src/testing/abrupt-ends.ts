@@ -69,7 +69,10 @@ export interface State {
 
 /** What the mitm made of an end. */
 export interface Outcome {
-  /** `client-reset`, `failed MITM_MALFORMED_TLS`; behind it the ends of exchanges: `client-reset / client-reset, complete`. */
+  /**
+   * `client-reset`, `failed MITM_MALFORMED_TLS`; behind it the ends of exchanges: `client-reset / client-reset, complete`, of
+   * WebSockets with their close code and who closed them.
+   */
   readonly text: string
   /** What was left of sockets and timers, beyond what there was before. */
   readonly left: readonly string[]
@@ -200,7 +203,9 @@ function textOf({ connections, exchanges }: TestMitm): string {
   const ofConnections = connections.map(({ endReason, errors }) =>
     [endReason, ...errors.map(({ code }) => code)].join(' '),
   )
-  const ofExchanges = exchanges.map(({ endReason }) => String(endReason))
+  const ofExchanges = exchanges.map(({ endReason, webSocket }) =>
+    webSocket?.closedBy ? `${endReason} ${webSocket.closeCode} by ${webSocket.closedBy}` : String(endReason),
+  )
   return [ofConnections.join(', '), ...(ofExchanges.length > 0 ? [ofExchanges.join(', ')] : [])].join(' / ')
 }
 
