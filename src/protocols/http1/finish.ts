@@ -15,8 +15,14 @@ export async function finishAnswer(session: Session, transfer: Transfer): Promis
   if (transfer.serverResponds) transfer.isResponseOver = true
   else session.ledger.answered(transfer)
   if (transfer.isRequestOver) session.ledger.end(transfer, 'complete')
-  if (!transfer.closesClient) return
+  if (transfer.closesClient) await closeBehind(session, transfer)
+}
+
+/** Ends the connection behind a response, as its server would have done. */
+export async function closeBehind(session: Session, transfer: Transfer): Promise<void> {
+  await session.passage.responseSettled(transfer)
   await session.closing.wait('client')
+  if (session.isOver) return
   session.connection.end('server-closed')
   session.fail()
 }
@@ -84,6 +90,6 @@ export function reasonOfEnd({ endReason = 'client-closed' }: Connection, error: 
 function noteResent({ exchange, faults }: Transfer): void {
   const isKept = exchange.connection.exchangeCount > 1
   if (!isKept || exchange.source !== 'page' || faults?.client.hasPassed || exchange.interim.length > 0) return
-  exchange.isResent = true
+  exchange.connection.flow.noteResent(exchange)
   faults?.notCounted()
 }

@@ -4,6 +4,7 @@ import type { Field, HeadParser, ResponseHead } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { answerErrorLater } from './answer-error.ts'
+import { closeBehind } from './finish.ts'
 import { Framer } from './framer.ts'
 import type { Part } from './framer.ts'
 
@@ -127,10 +128,17 @@ export class ResponseSide {
     const { exchange } = transfer
     exchange.serverResponse?.finish(true, trailers)
     if (transfer.responseMode === 'hold') {
-      return interveneInResponse(this.#session, transfer, 'end').then(() => this.#session.responseOver(transfer))
+      return interveneInResponse(this.#session, transfer, 'end').then(() => this.#sent(transfer))
     }
     exchange.response?.finish(true, trailers)
-    return this.#session.responseOver(transfer)
+    return this.#sent(transfer)
+  }
+
+  #sent(transfer: Transfer): MaybePromise<void> {
+    const over = this.#session.responseOver(transfer)
+    const isLast = transfer.plan?.responseHead?.some(({ closes }) => closes)
+    if (!isLast) return over
+    return Promise.resolve(over).then(() => closeBehind(this.#session, transfer))
   }
 
   #onOpaque(part: Part, transfer: Transfer | undefined): MaybePromise<void> {
