@@ -6,7 +6,7 @@ import type { Fault, FaultFeed, FaultRecord } from './fault.ts'
 import { Host } from './host.ts'
 import type { IdleTimer } from './internal/idle-timer.ts'
 import type { MaybePromise } from './internal/maybe-promise.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention, OfferedAlpn } from './middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention } from './middleware.ts'
 import type { Destination, Protocol } from './protocol.ts'
 import type { WebSocketHandler } from './web-socket.ts'
 import type { WebSocketMessage } from './web-socket-message.ts'
@@ -90,13 +90,13 @@ export interface ConnectionFlow {
   readonly isIntercepting: boolean
   /** Whether a middleware could intercept a request to this host, as things are now. */
   mayIntercept(destination: Destination): boolean
-  /** What clients are to be offered by ALPN for this host; undefined: what its server chooses. */
-  offeredAlpn(destination: Destination): OfferedAlpn | undefined
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined>
   /** What goes wrong with the connection at this moment; undefined: nothing. */
   interceptConnection(moment: ConnectionMoment): ConnectionIntervention | undefined
   /** Notes that a fault acted on the connection, and on the exchange if there is one. */
   noteFault(fault: Fault, exchange?: Exchange): void
+  /** Notes that a browser sends an exchange again by itself, so that the next try is known as one. */
+  noteResent(exchange: Exchange): void
   notify(moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void
   dial(destination: Destination): Promise<void>
   /** Does something for which the client waits, silently; if it leaves meanwhile, the connection is over. */

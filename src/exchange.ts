@@ -62,9 +62,11 @@ export class Exchange {
   http2: Http2Facts | undefined
   /**
    * Whether a browser sends it again by itself: a rule broke a connection that was kept from an earlier request before an
-   * octet of the response. The page never hears of it, so matchers do not count it.
+   * octet of the response, or refused the stream (HTTP/2). The page never hears of it, so matchers do not count it.
    */
   isResent = false
+  /** The earlier try of which this one is the repetition, where a browser sent it again by itself. */
+  resentFrom: Exchange | undefined
   /** Whether a fault holds it, so that it may not come to an end by itself. */
   isStalled = false
   /** What passed on it once it had become a WebSocket; undefined when it is none. */
@@ -107,7 +109,7 @@ export class Exchange {
     return (this.#interim ??= [])
   }
 
-  /** The faults that acted on it, first thing first. */
+  /** The faults that acted on it, and on earlier tries of the same (`resentFrom`), first thing first. */
   get faults(): FaultRecord[] {
     return (this.#faults ??= [])
   }

@@ -1,18 +1,21 @@
 /** Several feeds of faults as one. */
-import type { FaultFeed, InjectedFault } from './fault.ts'
+import type { Fault, FaultFeed, InjectedFault } from './fault.ts'
 
 /** The faults of several feeds, to which others may be added. */
 export class FaultFeeds implements FaultFeed {
+  readonly #isMeant: (fault: Fault) => boolean
   readonly #feeds: FaultFeed[] = []
   readonly #stops: (() => void)[] = []
   readonly #listeners = new Set<() => void>()
 
-  constructor(first: FaultFeed) {
+  /** @param isMeant - Whether a fault is one for this. @defaultValue all are */
+  constructor(first: FaultFeed, isMeant: (fault: Fault) => boolean = () => true) {
+    this.#isMeant = isMeant
     this.add(first)
   }
 
   get faults(): readonly InjectedFault[] {
-    return this.#feeds.flatMap(({ faults }) => faults)
+    return this.#feeds.flatMap(({ faults }) => faults.filter(({ fault }) => this.#isMeant(fault)))
   }
 
   /** Adds a feed behind the others. */

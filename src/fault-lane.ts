@@ -44,6 +44,7 @@ export class FaultLane {
   #isOver = false
   #onceFree: (() => void)[] = []
   #events: EventEnds | undefined
+  readonly #passed = new Set<CutPart>()
   /** Offsets in the body behind each server-sent event. */
   readonly #eventEnds: number[] = []
   #scannedBytes = 0
@@ -98,6 +99,12 @@ export class FaultLane {
     return this.isStopped
   }
 
+  /** Lets it pass after all, if this is the cut that stopped it; from now on that cut is none. */
+  pass(cut: CutPart): void {
+    this.#passed.add(cut)
+    this.update()
+  }
+
   /** The faults have changed: goes on where the one that stopped it is gone, and stops where a new one is due. */
   update(): void {
     if (this.#isClosed) return
@@ -132,7 +139,7 @@ export class FaultLane {
   #cuts(): Stop[] {
     return this.#feed.faults.flatMap(({ fault }) =>
       fault.parts
-        .filter((part): part is CutPart => part.stage === 'cut' && part.side === this.#side)
+        .filter((part): part is CutPart => part.stage === 'cut' && part.side === this.#side && !this.#passed.has(part))
         .map((cut) => ({ cut, fault })),
     )
   }

@@ -1,8 +1,10 @@
 /** What goes wrong on purpose: the words for faults. What makes them is in `faults/`; what does them, flow and protocols. */
 import type { ErrorCode, Side } from './errors.ts'
+import type { Http2Cut, Http2Part } from './http2-fault.ts'
 import type { Answer, Rewrite, RewrittenResponse } from './middleware.ts'
 import type { WebSocketPart } from './web-socket-fault.ts'
 
+export type { FaultyHttp2Frame, Http2Cut, Http2Part, Http2SettingValues } from './http2-fault.ts'
 export type { FaultyFrame, MessageChange, MessageOnItsWay, WebSocketAction, WebSocketPart } from './web-socket-fault.ts'
 
 /**
@@ -18,6 +20,11 @@ export interface Fault {
   readonly parts: readonly FaultPart[]
   /** Whether it is for WebSockets alone: their handshakes, and what follows. @defaultValue `false` */
   readonly isForWebSockets?: boolean
+  /**
+   * Whether it is for HTTP/2, so that clients are offered that: `wanted`, if exchanges by HTTP/1 go wrong in a way of their
+   * own; `needed`, if nothing goes wrong with them. @defaultValue neither
+   */
+  readonly http2?: 'wanted' | 'needed'
 }
 
 /**
@@ -188,30 +195,6 @@ export interface HeadPart {
   /** Whether the connection is closed behind the response. */
   readonly closes: boolean
 }
-
-/** What goes wrong with the frames of HTTP/2 (RFC 9113 section 6). No effect on exchanges of HTTP/1. */
-export interface Http2Part {
-  readonly stage: 'http2'
-  readonly failure:
-    /** GOAWAY to the client, which covers this exchange: it goes on, and the connection ends behind all that is under way. */
-    | { readonly kind: 'goAway'; readonly code: number }
-    /** Frames that the client waits for are not sent, as long as the exchange is under way. */
-    | { readonly kind: 'withhold'; readonly frame: 'WINDOW_UPDATE' | 'PING' }
-    /** SETTINGS to the client, by the names of `node:http2`. */
-    | { readonly kind: 'settings'; readonly settings: Readonly<Record<string, number>> }
-    /** Octets in place of the response, at the frame boundary. @param streamId - Of the exchange. */
-    | { readonly kind: 'frames'; octets(streamId: number): Buffer }
-}
-
-/** How a cut ends an exchange by HTTP/2; one by HTTP/1 ends with its connection, as the cut says. */
-export type Http2Cut =
-  /** RST_STREAM, which leaves the other exchanges of the connection alone. */
-  | { readonly kind: 'reset'; readonly code: number }
-  /**
-   * GOAWAY, of which the exchange is beyond the last stream: `before` is the one before it, so that the client may send it
-   * again. The connection ends behind all else that is under way.
-   */
-  | { readonly kind: 'goAway'; readonly code: number; readonly last: 'before' | number }
 
 /** A fault that a rule injects. */
 export interface InjectedFault {

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 
 import { HttpRequest, HttpResponse } from './exchange.ts'
 import type { Field } from './exchange.ts'
-import { Http2Facts, http2ErrorName } from './http2-facts.ts'
+import { http2ErrorName } from './http2-errors.ts'
+import { Http2Facts } from './http2-facts.ts'
 
 function response(fields: readonly Field[] = []): HttpResponse {
   return new HttpResponse({ status: 200, statusText: '', httpVersion: 'HTTP/2', fields })

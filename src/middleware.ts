@@ -132,11 +132,6 @@ export interface OfferedAlpn {
   readonly isCertain: boolean
 }
 
-/** Whether nothing but HTTP/1 is to be spoken to a host. */
-export function isHttp1Wanted(offered: OfferedAlpn | undefined): boolean {
-  return offered?.isCertain === true && !offered.protocols.includes('h2')
-}
-
 /** What is about to be done for a connection. */
 export interface ConnectionMoment {
   /**

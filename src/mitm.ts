@@ -4,10 +4,12 @@ import type { Socket } from 'node:net'
 import { Connection } from './connection.ts'
 import type { Door, DoorOptions } from './door.ts'
 import { MitmError } from './errors.ts'
+import { speaksUnwanted } from './flow/alpn.ts'
 import { LiveConnection } from './flow/live-connection.ts'
 import type { FlowContext } from './flow/flow-context.ts'
 import { Listener } from './flow/listener.ts'
 import { Pipeline } from './flow/pipeline.ts'
+import { Resends } from './flow/resends.ts'
 import { Host } from './host.ts'
 import type { Middleware } from './middleware.ts'
 import { demandKnown, resolveOptions } from './options.ts'
@@ -61,6 +63,7 @@ export class Mitm implements AsyncDisposable {
   readonly #live = new Set<LiveConnection>()
   readonly #serving = new Set<Promise<void>>()
   readonly #chosenAlpn = new Map<string, string>()
+  readonly #resends = new Resends()
   #authority: Promise<MitmAuthority> | undefined
   #listener: Listener | undefined
   readonly #doors = new Set<Listener>()
@@ -223,7 +226,10 @@ export class Mitm implements AsyncDisposable {
     this.#isTelling = true
     queueMicrotask(() => {
       this.#isTelling = false
-      for (const live of this.#live) live.listener.interceptorsChanged?.()
+      for (const live of this.#live) {
+        if (speaksUnwanted(live)) live.listener.drain?.()
+        else live.listener.interceptorsChanged?.()
+      }
     })
   }
 
@@ -297,6 +303,7 @@ export class Mitm implements AsyncDisposable {
       pipeline: this.#pipeline,
       protocols: this.#protocols,
       chosenAlpn: this.#chosenAlpn,
+      resends: this.#resends,
       tlsSelection: this.tlsSelection,
       onKeyLog: this.#keyLog?.write,
       certificates: () => this.certificateAuthority(),

@@ -25,27 +25,42 @@ export const CUT_CHECKS: { readonly [Key in keyof Required<CutOptions>]: OptionC
   side: optional(sideName),
 }
 
+/** How a cut ends, and what is said of it. */
+export interface CutEnd extends Pick<CutPart, 'end' | 'afterMs' | 'http2'> {
+  /** What is said in front of the place of the cut. @defaultValue the name */
+  readonly label?: string
+  /** What is said behind the place of the cut. */
+  readonly tail?: string
+  /** Whether nothing goes wrong with exchanges by HTTP/1, where `http2` is given. */
+  readonly demandsHttp2?: boolean
+}
+
 /**
  * Makes a fault of one cut.
  *
  * @param name - The function that makes it, whose options were checked.
- * @param tail - What is said behind the place of the cut.
  * @throws {@link MitmError} `MITM_INVALID_FAULT` when `forward` says nothing, since the server gets the request anyway.
  */
 export function cutFault(
   name: string,
   { afterBytes, of = 'body', forward = false, side = 'client' }: CutOptions,
-  { end, afterMs }: Pick<CutPart, 'end' | 'afterMs'>,
-  tail = '',
+  { end, afterMs, http2, label = name, tail = '', demandsHttp2 = false }: CutEnd,
 ): Fault {
   if (forward && (side === 'server' || afterBytes !== undefined)) {
     throw invalidFault(name, 'forward is true, expected it only for a fault in place of the response')
   }
-  return {
-    name,
-    text: cutText(name, { afterBytes, of, forward, side }) + tail,
-    parts: [{ stage: 'cut', side, afterBytes, countsHead: of === 'message', forwards: forward, end, afterMs }],
+  const cut: CutPart = {
+    stage: 'cut',
+    side,
+    afterBytes,
+    countsHead: of === 'message',
+    forwards: forward,
+    end,
+    afterMs,
+    ...(http2 && { http2 }),
   }
+  const text = cutText(label, { afterBytes, of, forward, side }) + tail
+  return { name, text, parts: [cut], ...(http2 && { http2: demandsHttp2 ? 'needed' : 'wanted' }) }
 }
 
 /** Checks and makes a fault that has the options of a cut and no others. @throws as {@link cutFault} and `checkOptions` */

@@ -5,6 +5,9 @@ import {
   closeAfterEvents,
   emptyResponse,
   halfClose,
+  http2GoAway,
+  http2Reset,
+  http2Withhold,
   limitData,
   resetPeer,
   stall,
@@ -49,6 +52,33 @@ const cuts: readonly [fault: Fault, part: CutPart][] = [
     { ...plain, afterBytes: 4, afterEvents: 0, end: 'reset' },
   ],
 ]
+
+const http2Cuts: readonly [fault: Fault, part: CutPart, http2: Fault['http2']][] = [
+  [http2Reset(7), { ...plain, end: 'reset', http2: { kind: 'reset', code: 7 } }, 'wanted'],
+  [
+    http2Reset('CANCEL', { afterBytes: 3, side: 'server' }),
+    { ...plain, side: 'server', afterBytes: 3, end: 'reset', http2: { kind: 'reset', code: 8 } },
+    'wanted',
+  ],
+  [http2Reset(13), { ...plain, end: 'reset', http2: { kind: 'reset', code: 13 } }, 'needed'],
+  [
+    http2GoAway({ lastStream: 'before', forward: true }),
+    { ...plain, forwards: true, http2: { kind: 'goAway', code: 0, last: 'before' } },
+    'wanted',
+  ],
+  [
+    http2GoAway({ code: 13, lastStream: 0, afterBytes: 2 }),
+    { ...plain, afterBytes: 2, http2: { kind: 'goAway', code: 13, last: 0 } },
+    'needed',
+  ],
+  [http2Withhold({ frame: 'DATA' }), { ...plain, afterBytes: 0, end: 'stall' }, 'wanted'],
+  [http2Withhold({ frame: 'HEADERS' }), { ...plain, forwards: true, end: 'stall' }, 'wanted'],
+]
+
+test.each(http2Cuts)('$text is one cut of HTTP/2', (fault, part, http2) => {
+  expect(fault.parts).toEqual([part])
+  expect(fault.http2).toBe(http2)
+})
 
 test.each(cuts)('$text is one cut', (fault, part) => {
   expect(fault.parts).toEqual([part])

@@ -40,5 +40,5 @@ export function timeout(options: TimeoutOptions = {}): Fault {
     side: CUT_CHECKS.side,
   })
   const tail = ms === 0 ? ', without an end' : `, closed after ${ms} ms`
-  return cutFault('timeout', { forward, side }, { end: ms === 0 ? 'stall' : 'close', afterMs: ms }, tail)
+  return cutFault('timeout', { forward, side }, { end: ms === 0 ? 'stall' : 'close', afterMs: ms, tail })
 }

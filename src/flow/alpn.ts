@@ -1,5 +1,4 @@
 /** What is offered by ALPN (RFC 7301): to servers what the client offers, to clients what their server has chosen. */
-import { isHttp1Wanted } from '../middleware.ts'
 import type { TlsFacts } from '../connection.ts'
 import { authorityOf } from '../protocol.ts'
 import type { Destination } from '../protocol.ts'
@@ -16,8 +15,36 @@ const MAX_KNOWN = 1000
 export function relayedAlpn(live: LiveConnection, hello: ClientHello, destination: Destination): readonly string[] {
   const { protocols, pipeline } = live.context
   const isSpoken = (name: string): boolean => protocols.some(({ alpnProtocols }) => alpnProtocols.includes(name))
-  const isFree = !isHttp1Wanted(pipeline.offeredAlpn(destination))
+  const wanted = pipeline.offeredAlpn(destination)
+  const isFree = !wanted?.isCertain || wanted.protocols.includes('h2')
   return hello.alpnProtocols.filter((name) => (name !== 'h2' && name !== 'h3') || (isFree && isSpoken(name)))
+}
+
+/**
+ * What a client may choose from whose server has chosen already: that. But what there is in HTTP/2 only is spoken with the
+ * client, whatever its server speaks.
+ */
+export function alpnAfterServer(
+  live: LiveConnection,
+  destination: Destination,
+  chosen: string | undefined,
+): readonly string[] {
+  const wanted = live.context.pipeline.offeredAlpn(destination)
+  if (wanted?.isCertain) return wanted.protocols
+  return chosen === undefined ? [] : [chosen]
+}
+
+/**
+ * Whether a connection was made when something else was wanted of its host than now, so that it speaks a version of HTTP in
+ * which faults cannot act.
+ */
+export function speaksUnwanted({ connection, context }: LiveConnection): boolean {
+  const { destination, clientTls } = connection
+  if (!destination || clientTls?.alpn === undefined) return false
+  const wanted = context.pipeline.offeredAlpn(destination)
+  if (!wanted?.isCertain) return false
+  const first = wanted.protocols.find((each) => clientTls.offeredAlpn.includes(each))
+  return first !== undefined && first !== clientTls.alpn
 }
 
 /** What a client may choose from where its server is not asked first, most wanted first. */

@@ -6,7 +6,7 @@ import { InjectedError } from '../fault-errors.ts'
 import { noteFault } from '../fault-record.ts'
 import type { Fault, FaultFeed } from '../fault.ts'
 import type { MaybePromise } from '../internal/maybe-promise.ts'
-import type { ConnectionIntervention, ConnectionMoment, Intervention, OfferedAlpn } from '../middleware.ts'
+import type { ConnectionIntervention, ConnectionMoment, Intervention } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import type { WebSocketHandler } from '../web-socket.ts'
 import type { WebSocketMessage } from '../web-socket-message.ts'
@@ -53,10 +53,6 @@ export abstract class ConnectionHooks {
     return this.context.pipeline.mayIntercept(destination)
   }
 
-  offeredAlpn(destination: Destination): OfferedAlpn | undefined {
-    return this.context.pipeline.offeredAlpn(destination)
-  }
-
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
     return this.context.pipeline.intercept(exchange)
   }
@@ -74,7 +70,12 @@ export abstract class ConnectionHooks {
     void this.context.pipeline.observe('connectionChanged', this.connection)
   }
 
+  noteResent(exchange: Exchange): void {
+    this.context.resends.note(exchange)
+  }
+
   notify(moment: ExchangeMoment, exchange: Exchange, message?: WebSocketMessage): void {
+    if (moment === 'requestStarted') this.context.resends.link(exchange)
     this.context.pipeline.notify(moment, exchange, message)
   }
 

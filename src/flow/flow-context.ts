@@ -7,6 +7,7 @@ import type { SecureContext } from 'node:tls'
 import type { ClientIdentities } from '../tls/client-certificates.ts'
 import type { TlsSelection } from '../tls-selection.ts'
 import type { Pipeline } from './pipeline.ts'
+import type { Resends } from './resends.ts'
 
 /** Makes the contexts with which clients are answered in TLS. */
 export interface Certificates {
@@ -27,6 +28,8 @@ export interface FlowContext {
   readonly clientCertificates: ClientIdentities
   /** What servers chose by ALPN the last time, by authority. */
   readonly chosenAlpn: Map<string, string>
+  /** What browsers are about to send again by themselves. */
+  readonly resends: Resends
   /** Which TLS is opened, and which is only relayed. */
   readonly tlsSelection: TlsSelection
   /** Takes the secrets of all handshakes, if anybody wants them. */

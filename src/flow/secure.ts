@@ -10,7 +10,7 @@ import { clientTlsFacts } from '../tls/facts.ts'
 import { secureClient } from '../tls/secure-client.ts'
 import { fatalAlert } from '../tls/secure-server.ts'
 import { alertOf } from '../tls-alert.ts'
-import { alpnWithoutServer, relayedAlpn, rememberAlpn } from './alpn.ts'
+import { alpnAfterServer, alpnWithoutServer, relayedAlpn, rememberAlpn } from './alpn.ts'
 import { closeGracefully } from './close.ts'
 import { unlessItLeaves } from './departure.ts'
 import { clientReset } from './coded-error.ts'
@@ -70,7 +70,7 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
       .whileClientWaits(() => live.secure(destination, hello.serverName, offered))
       .catch((error: unknown) => mirror(live, error))
     const chosen = secured.socket.alpnProtocol || undefined
-    alpn = chosen === undefined ? [] : [chosen]
+    alpn = alpnAfterServer(live, destination, chosen).filter((each) => each === chosen || offered.includes(each))
     // Who was offered one of them alone has not chosen.
     if (chosen !== undefined && offered.length > 1) rememberAlpn(context.chosenAlpn, destination, chosen)
     fault = live.refuses(secured.authorizationError) ? secured.authorizationError : undefined

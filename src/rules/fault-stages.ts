@@ -1,6 +1,8 @@
 /** At which moments the parts of faults act: before there is a request, or on exchanges. */
+import type { Exchange } from '../exchange.ts'
 import type { Fault, FaultPart } from '../fault.ts'
 import type { ConnectionMoment } from '../middleware.ts'
+import { isWebSocketHandshake } from '../web-socket-handshake.ts'
 import type { Act } from './act.ts'
 
 /** Where the faults of a rule are wanted. */
@@ -11,9 +13,9 @@ const PARTS_OF: Readonly<Record<FaultMoment, (part: FaultPart) => boolean>> = {
   tls: ({ stage }) => stage === 'tls',
   // A handshake that is not the mitm's to do can only be late, or not be.
   passthrough: isForAnyHandshake,
-  relay: ({ stage }) => stage === 'cut' || stage === 'pace',
+  relay: isForOctets,
   // In an exchange that is under way.
-  late: ({ stage }) => stage === 'cut' || stage === 'pace' || stage === 'webSocket',
+  late: ({ stage }) => stage === 'cut' || stage === 'pace' || stage === 'webSocket' || stage === 'http2',
   // In a connection for which it was decided already whether the server can be reached.
   exchange: isForExchanges,
   exchangeUndialled: (part) => part.stage === 'dial' || isForExchanges(part),
@@ -66,8 +68,10 @@ export interface ActProfile {
   readonly webSocket: boolean
   /** Whether nothing of it is for anything but WebSockets, and their handshakes. */
   readonly isForWebSockets: boolean
-  /** Faults that there are in HTTP/2 only. */
+  /** Faults that are for HTTP/2, whatever others come to by them. */
   readonly http2: boolean
+  /** Whether nothing of it is for anything but exchanges by HTTP/2. */
+  readonly isForHttp2: boolean
   /** Faults that there are in HTTP/1 only: malformed heads, and octets that are none. */
   readonly http1: boolean
   /** Faults that break messages off. */
@@ -91,10 +95,11 @@ export function profileOf(acts: readonly Act[]): ActProfile {
     tls: has('tls'),
     passthrough: parts.some(isForAnyHandshake),
     isForClosedTls: acts.some((act) => !needsOpenedTls(act)),
-    relay: has('cut') || has('pace'),
+    relay: parts.some(isForOctets),
     webSocket: has('webSocket') || acts.some(({ kind }) => kind === 'webSocket'),
     isForWebSockets: acts.length > 0 && acts.every(isForWebSockets),
-    http2: has('http2') || parts.some((part) => part.stage === 'cut' && part.http2 !== undefined),
+    http2: acts.some((act) => act.kind === 'fault' && act.fault.http2 !== undefined),
+    isForHttp2: acts.length > 0 && acts.every(isForHttp2),
     http1: has('head') || parts.some((part) => part.stage === 'answer' && part.answer.kind === 'raw'),
     cut: has('cut'),
     breaksConnections,
@@ -107,15 +112,30 @@ export function isForWebSockets(act: Act): boolean {
   return act.kind === 'webSocket' || (act.kind === 'fault' && act.fault.isForWebSockets === true)
 }
 
-/** Whether an act can only be done where TLS is opened: it reads or writes HTTP, or what is in a handshake. */
-export function needsOpenedTls(act: Act): boolean {
-  return (
-    act.kind !== 'fault' || !act.fault.parts.some((part) => CLOSED_STAGES.has(part.stage) || isForAnyHandshake(part))
-  )
+/** Whether an act is for exchanges by HTTP/2 alone. */
+export function isForHttp2(act: Act): boolean {
+  return act.kind === 'fault' && act.fault.http2 === 'needed'
 }
 
-/** The stages of faults for which it does not matter what passes. */
-const CLOSED_STAGES: ReadonlySet<FaultPart['stage']> = new Set<FaultPart['stage']>(['dial', 'tunnel', 'cut', 'pace'])
+/** Whether nothing of what these acts do is for an exchange like this one, if there is anything. */
+export function isForOthers(profile: ActProfile, exchange: Exchange): boolean {
+  return (profile.isForWebSockets && !isWebSocketHandshake(exchange)) || (profile.isForHttp2 && !exchange.http2)
+}
+
+/** Whether an act can only be done where TLS is opened: it reads or writes HTTP, or what is in a handshake. */
+export function needsOpenedTls(act: Act): boolean {
+  return act.kind !== 'fault' || !act.fault.parts.some((part) => isForClosedTls(part) || isForAnyHandshake(part))
+}
+
+/** Whether it does not matter for a part what passes. */
+function isForClosedTls(part: FaultPart): boolean {
+  return part.stage === 'dial' || part.stage === 'tunnel' || isForOctets(part)
+}
+
+/** Whether a part can act on octets of which nothing is known. */
+function isForOctets(part: FaultPart): boolean {
+  return part.stage === 'pace' || (part.stage === 'cut' && part.http2 === undefined)
+}
 
 function isForAnyHandshake(part: FaultPart): boolean {
   return part.stage === 'tls' && !['certificate', 'version', 'requireClientCertificate'].includes(part.failure.kind)

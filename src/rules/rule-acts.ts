@@ -262,7 +262,7 @@ export function isDeciding(act: Act): boolean {
   return act.fault.parts.some(
     (part) =>
       part.stage === 'answer' ||
-      (part.stage === 'http2' && part.failure.kind === 'frames') ||
+      (part.stage === 'http2' && (part.failure.kind === 'frames' || part.failure.kind === 'octets')) ||
       (part.stage === 'cut' && part.side === 'client' && part.afterBytes === undefined && !part.forwards),
   )
 }

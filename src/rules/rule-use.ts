@@ -4,7 +4,7 @@ import type { Exchange } from '../exchange.ts'
 import type { Fault } from '../fault.ts'
 import type { Act } from './act.ts'
 import { isWebSocketHandshake } from '../web-socket-handshake.ts'
-import { isForWebSockets, profileOf } from './fault-stages.ts'
+import { isForHttp2, isForWebSockets, profileOf } from './fault-stages.ts'
 import type { Admission } from './limits.ts'
 import { isDeciding } from './rule-acts.ts'
 import type { Rule } from './rule.ts'
@@ -34,7 +34,8 @@ export class RuleUse {
   readonly text: string
   #isTakenBack = false
   /** Whether it is for a request that does not ask for a WebSocket. */
-  readonly #isOtherRequest: boolean
+  /** What of its acts is for others. */
+  readonly #isForOthers: ((act: Act) => boolean) | undefined
 
   /**
    * @param admission - What was counted for it, or for the use that is repeated here.
@@ -54,7 +55,7 @@ export class RuleUse {
     this.step = step
     this.#admission = isCounted ? admission : undefined
     this.#number = admission.number
-    this.#isOtherRequest = 'request' in of && !isWebSocketHandshake(of)
+    this.#isForOthers = 'request' in of ? othersThan(of) : undefined
     this.text = step ? `${step.describe()}: ${step.text}` : rule.describe()
   }
 
@@ -62,7 +63,8 @@ export class RuleUse {
   get acts(): readonly Act[] {
     const { rule, step } = this
     const acts = step ? [...rule.acts, ...step.acts] : rule.acts
-    return this.#isOtherRequest ? acts.filter((act) => !isForWebSockets(act)) : acts
+    const isForOther = this.#isForOthers
+    return isForOther ? acts.filter((act) => !isForOther(act)) : acts
   }
 
   /** Whether older rules are left nothing: it answers, or does not let the server be reached. */
@@ -105,4 +107,11 @@ export class RuleUse {
     if (texts.size === 0) return []
     return this.of.faults.map(({ text }) => text).filter((text) => texts.has(text))
   }
+}
+
+/** Which acts are not for an exchange. */
+function othersThan(exchange: Exchange): (act: Act) => boolean {
+  const isWebSocket = isWebSocketHandshake(exchange)
+  const isByHttp2 = exchange.http2 !== undefined
+  return (act) => (!isWebSocket && isForWebSockets(act)) || (!isByHttp2 && isForHttp2(act))
 }

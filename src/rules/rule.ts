@@ -5,12 +5,11 @@ import { Exchange } from '../exchange.ts'
 import type { ConnectionMoment } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import { triesHandshakesTwice } from '../source.ts'
-import { isWebSocketHandshake } from '../web-socket-handshake.ts'
 import { invalidRule, ruleFailed } from './act.ts'
 import type { Act, Blame } from './act.ts'
 import { noteCallSite } from '../internal/call-site.ts'
 import { SharedPaces } from './fault-feed.ts'
-import { breaksHandshake, problemBeforeRequest, profileOf } from './fault-stages.ts'
+import { breaksHandshake, isForOthers, problemBeforeRequest, profileOf } from './fault-stages.ts'
 import type { ActProfile } from './fault-stages.ts'
 import type { CompiledFilter } from './filter.ts'
 import { Limits, timesText } from './limits.ts'
@@ -122,7 +121,7 @@ export class Rule extends RuleActs implements Disposable {
       this.isLive &&
       this.#steps.length === 0 &&
       !this.#limits.isLimited &&
-      (this.profile.relay || this.profile.webSocket) &&
+      (this.profile.relay || this.profile.webSocket || this.profile.http2) &&
       !this.filter.needsRequestBody
     )
   }
@@ -243,7 +242,7 @@ export class Rule extends RuleActs implements Disposable {
 
   /** @internal Whether the head of the request is what the filter means. @param isAddressKnown - Whether its URL is. */
   headMatches(exchange: Exchange, isAddressKnown = false): boolean {
-    if (this.profile.isForWebSockets && !isWebSocketHandshake(exchange)) return false
+    if (isForOthers(this.profile, exchange)) return false
     return this.filter[isAddressKnown ? 'restOfHeadMatches' : 'headMatches'](exchange, this.#onThrow)
   }
 
@@ -382,11 +381,11 @@ export class Rule extends RuleActs implements Disposable {
     this.#profile = undefined
     this.#hooks.changed(this)
     for (const listener of this.#onChange) listener()
-    const { isForNewConnections, relay, webSocket } = act ? profileOf([act]) : this.profile
+    const { isForNewConnections, relay, webSocket, http2 } = act ? profileOf([act]) : this.profile
     if (this.#isRemoved) return
     this.#hooks.actAdded(this)
     if (isForNewConnections) this.#hooks.connectionFaultAdded(this)
-    if (relay || webSocket) this.#hooks.lateActAdded(this)
+    if (relay || webSocket || http2) this.#hooks.lateActAdded(this)
   }
 
   readonly #refuse = (method: string, problem: string): MitmError => invalidRule(method, problem, this.describe())

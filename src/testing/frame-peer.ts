@@ -1,7 +1,7 @@
 /** An endpoint of HTTP/2 that says what a test writes, frame by frame, and notes what it hears, a line for each frame. */
 import type { Side } from '../errors.ts'
 import type { Field } from '../exchange.ts'
-import { http2ErrorName } from '../http2-facts.ts'
+import { http2ErrorName } from '../http2-errors.ts'
 import { Signal } from '../internal/signal.ts'
 import { FLAG, FRAME, FRAME_HEAD_BYTES, PREFACE } from '../protocols/http2/frame.ts'
 import {

@@ -10,6 +10,7 @@ import type { CutPart, DialPart, Fault, FaultFeed } from '../../fault.ts'
 import { Link } from '../../internal/link.ts'
 import type { Destination } from '../../protocol.ts'
 import { findHeadEnd } from '../http1/head.ts'
+import { isOpenEnded } from './messages.ts'
 import type { Outbox } from './outbox.ts'
 
 /** What faults act on: one exchange, and the ways out of its connection. */
@@ -50,7 +51,8 @@ export class ExchangeFaults {
 
   /** @param isUnderWay - Whether the request is with the server already. */
   constructor(of: FaultyExchange, first: FaultFeed, isUnderWay = false) {
-    const feed = new FaultFeeds(first)
+    const isByHttp2 = of.exchange.http2 !== undefined
+    const feed = new FaultFeeds(first, ({ http2 }) => isByHttp2 || http2 !== 'needed')
     this.#of = of
     this.#feed = feed
     const { request } = of.exchange
@@ -95,7 +97,8 @@ export class ExchangeFaults {
     if (!cut) return false
     const { request } = this.#of.exchange
     // What a client is still sending must be taken in: a socket closed with octets unread sends a reset of its own.
-    if (cut.end !== 'stall' && cut.afterMs === 0 && !(await request.whenComplete()) && !request.isReleased) return true
+    const isDue = cut.end !== 'stall' && cut.afterMs === 0 && !isOpenEnded(request)
+    if (isDue && !(await request.whenComplete()) && !request.isReleased) return true
     if (!this.#of.isOver && this.client.stopInPlace()) await this.client.settled()
     return this.#of.isOver
   }

@@ -1,7 +1,7 @@
 /** What is said of messages alike in all versions of HTTP (RFC 9110). */
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import type { MitmErrorDetails } from '../../errors.ts'
-import type { Field } from '../../exchange.ts'
+import type { Field, HttpRequest } from '../../exchange.ts'
 import type { RewrittenRequest } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 
@@ -28,6 +28,11 @@ export function followHost(message: RewrittenRequest, originalUrl: string): Rewr
 /** Whether a response has no body, whatever its fields say (RFC 9110 section 6.4.1). */
 export function hasNoBody(method: string, status: number): boolean {
   return method === 'HEAD' || status === 204 || status === 304
+}
+
+/** Whether the client of a request may wait for its response before it sends all of it: of tunnels, and of gRPC. */
+export function isOpenEnded(request: HttpRequest): boolean {
+  return request.method === 'CONNECT' || request.header('content-type')?.startsWith('application/grpc') === true
 }
 
 /** The error for a body that had to be held and cannot be. */

@@ -38,8 +38,7 @@ export async function intervene(of: BridgedExchange, plan: MaybePromise<Interven
     of.plan = decided
     if (decided?.faults) {
       const faults = of.addFaults(decided.faults)
-      if (await faults.first()) return
-      if (await injectHttp2Faults(of, decided.faults)) return
+      if ((await injectHttp2Faults(of, decided.faults)) || (await faults.first())) return
       if (decided.answer) await faults.uplink()
     }
     for (const interim of decided?.interim ?? []) sendInterim(of, interim)

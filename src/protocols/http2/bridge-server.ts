@@ -62,6 +62,8 @@ export interface ServerRequest {
   readonly isKept: boolean
   /** The request is whole. */
   end(trailers: readonly Field[]): void
+  /** Ends the connection to the server, with all that is under way on it: `close` sends no more, and reads on. */
+  endConnection(how: 'close' | 'reset'): void
   /** Nobody wants a response any more. @param code - What RST_STREAM is to say. */
   abort(code: number): void
 }

@@ -127,6 +127,7 @@ export class BridgeServers {
       settings: this.#bridge.clientSettings,
       watcher: this.#watcher(() => server, key),
       close: () => link.close(),
+      reset: () => link.reset(),
     })
     return server
   }

@@ -10,26 +10,24 @@ import type { Connection, ConnectionEndReason, StreamEnd } from '../../connectio
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import type { ExchangeEndReason } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
-import { isHttp1Wanted } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { SlowClosing } from '../http/slow-closing.ts'
 import { parseAuthority } from '../http1/head.ts'
 import { BridgeServers } from './bridge-servers.ts'
 import { BridgedExchange } from './bridged-exchange.ts'
-import { MAX_STREAM_ID } from './frame.ts'
+import { CLIENT_LEAVES_MS } from './drain.ts'
+import { FRAME, MAX_STREAM_ID } from './frame.ts'
 import type { FrameGate } from './frame-gate.ts'
 import type { FrameWatch, GoAway } from './frame-watch.ts'
 import { writeGoAway } from './frame-write.ts'
 import { CONNECTION_WINDOW_BYTES, SESSION_LIMITS } from './http2-server.ts'
+import { injectHttp2Faults } from './http2-faults.ts'
 import { SessionStream } from './session-stream.ts'
-import { settingsOf } from './first-settings.ts'
+import { SettingsFaults } from './settings-faults.ts'
+import { settingsForClient, settingsOf } from './first-settings.ts'
 
 /** How long a server's SETTINGS are waited for, before the client gets some without them. */
 const SETTINGS_WAIT_MS = 2000
-
-/** What a client that says nothing of it may send before it is read. */
-const DEFAULT_WINDOW_BYTES = 2 ** 20
-const UNLIMITED = 2 ** 32 - 1
 
 /** The ends of exchanges behind which something may still be on its way to the client. */
 const LEAVING: ReadonlySet<ExchangeEndReason> = new Set<ExchangeEndReason>(['complete', 'upgraded', 'server-reset'])
@@ -45,6 +43,12 @@ export class Bridge {
   /** What the client said first of itself. */
   clientSettings: Settings = {}
   session: ServerHttp2Session | undefined
+  /** SETTINGS that faults have sent. */
+  settings: SettingsFaults | undefined
+  /** Answers to pings of the client that a fault holds. */
+  heldPings = 0
+  /** Whether the client was sent what must be an error to it. */
+  isFaulty = false
   isOver = false
   readonly #open = new Set<BridgedExchange>()
   /** Streams of exchanges that are over, while the last of their octets are on their way. */
@@ -53,8 +57,14 @@ export class Bridge {
   #onLeft: (() => void) | undefined
   #stream: SessionStream | undefined
   #lastStreamId = 0
+  /** The last stream that was opened before the head of any response has left. */
+  #lastUnproven = Number.POSITIVE_INFINITY
+  /** The last stream of which the client was told that it is answered. */
+  #lastAllowed = Number.POSITIVE_INFINITY
   /** Why it ends when nothing is under way any more. */
   #drainReason: ConnectionEndReason | undefined
+  /** Runs while a client that was told to go is expected to. */
+  #farewell: NodeJS.Timeout | undefined
   #idle: IdleTimer | undefined
   #settle: ((error?: unknown) => void) | undefined
 
@@ -68,6 +78,11 @@ export class Bridge {
   get watch(): FrameWatch {
     if (!this.#stream) throw new TypeError('The bridge has not begun')
     return this.#stream.watch
+  }
+
+  /** The exchanges that are under way. */
+  get open(): ReadonlySet<BridgedExchange> {
+    return this.#open
   }
 
   /** What leaves for the client passes here. */
@@ -96,7 +111,6 @@ export class Bridge {
       flow.listen({
         drain: () => this.goAway(constants.NGHTTP2_NO_ERROR),
         faultsAdded: () => this.#adoptFaults(),
-        interceptorsChanged: () => this.#drainForHttp1(),
       })
       if (signal.aborted) onAbort()
       else void this.#begin(first).catch((error: unknown) => this.fail(error))
@@ -126,39 +140,37 @@ export class Bridge {
       },
       first,
     )
+    const forget = this.gate.filter((type) => {
+      if (type === FRAME.headers) {
+        forget()
+        this.#lastUnproven = this.#lastStreamId
+      }
+      return 'pass'
+    })
+    const told = settingsForClient(settings, flow.settings.maxHeadBytes)
     const session = performServerHandshake(this.#stream, {
-      settings: this.#settingsFor(settings),
+      settings: told,
       // Without a table of its own, frames of other making can be put between those of the session.
       maxDeflateDynamicTableSize: 0,
       ...SESSION_LIMITS,
     })
     this.session = session
+    this.settings = new SettingsFaults(session, told)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on('stream', (stream, headers, flags, raw?: string[]) => this.#onStream(stream, headers, flags, raw ?? []))
     session.on('error', (error) => this.#sessionFailed(error))
     session.once('close', () => this.#sessionClosed())
   }
 
-  /** What the client is told of its server, as far as there is one; else what suits a mock. */
-  #settingsFor(server: Settings | undefined): Settings {
-    const { maxHeadBytes } = this.connection.flow.settings
-    const list = server?.maxHeaderListSize ?? maxHeadBytes
-    return {
-      headerTableSize: server?.headerTableSize ?? 4096,
-      initialWindowSize: server?.initialWindowSize ?? DEFAULT_WINDOW_BYTES,
-      maxFrameSize: server?.maxFrameSize ?? 16_384,
-      maxHeaderListSize: list >= UNLIMITED ? 16 * 2 ** 20 : list,
-      maxConcurrentStreams: server?.maxConcurrentStreams ?? UNLIMITED,
-      enableConnectProtocol: server?.enableConnectProtocol ?? false,
-    }
-  }
-
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
     this.touch()
-    this.#lastStreamId = Math.max(this.#lastStreamId, stream.id ?? 0)
+    const { id = 0 } = stream
+    this.#lastStreamId = Math.max(this.#lastStreamId, id)
     const destination = this.#destinationOf(headers)
-    if (this.isOver || !destination) {
+    if (this.isOver || !destination || id > this.#lastAllowed) {
       stream.on('error', () => undefined)
+      // The client has been told, or is about to be: it opens it again elsewhere.
+      if (id > this.#lastAllowed) this.gate.silence(id)
       stream.close(constants.NGHTTP2_REFUSED_STREAM)
       return
     }
@@ -202,11 +214,31 @@ export class Bridge {
   }
 
   /** Tells the client to send nothing more here; ends the connection when what is under way is over. */
-  goAway(code: number, debugData?: Buffer, lastStreamId: number = this.#lastStreamId): void {
+  goAway(
+    code: number,
+    debugData?: Buffer,
+    lastStreamId: number = this.#lastStreamId,
+    reason: ConnectionEndReason = 'mitm-closed',
+  ): void {
     if (this.isOver) return
-    const { session } = this
-    if (session && !session.destroyed) session.goaway(code, lastStreamId, debugData)
-    this.drainSoon()
+    this.sendGoAway(code, lastStreamId, debugData)
+    this.drainSoon(reason)
+  }
+
+  /** Tells the client to go, and which stream is the last that is answered; what it was told before is not taken back. */
+  sendGoAway(code: number, lastStreamId: number, debugData?: Buffer): void {
+    const isFirst = this.#lastAllowed === Number.POSITIVE_INFINITY
+    this.#lastAllowed = Math.min(this.#lastAllowed, lastStreamId)
+    if (!this.#stream) return
+    const { gate } = this.#stream
+    // The session knows nothing of it, and would name another stream when it ends.
+    if (isFirst) gate.filter((type) => (type === FRAME.goAway ? 'drop' : 'pass'))
+    gate.inject(writeGoAway(this.#lastAllowed, code, debugData))
+  }
+
+  /** Whether the client knew that its connection works when it opened a stream: it had got the head of a response on it. */
+  isProven(streamId: number): boolean {
+    return streamId > this.#lastUnproven
   }
 
   /** Ends the connection when what is under way is over. */
@@ -217,16 +249,10 @@ export class Bridge {
   }
 
   #drained(): void {
-    if (this.isOver || this.#open.size > 0 || this.#leaving.size > 0) return
+    if (this.isOver || this.#open.size > 0 || this.#leaving.size > 0 || this.#farewell) return
     this.connection.end(this.#drainReason ?? 'mitm-closed')
-    void this.closing.wait('client').then(() => this.fail())
-  }
-
-  /** What there is in HTTP/1 only needs another connection. */
-  #drainForHttp1(): void {
-    const { destination, isTunnelled, flow } = this.connection
-    const isWanted = isTunnelled && destination && isHttp1Wanted(flow.offeredAlpn(destination))
-    if (isWanted) this.goAway(constants.NGHTTP2_NO_ERROR)
+    const end = (): void => void this.closing.wait('client').then(() => this.fail())
+    this.#farewell = setTimeout(end, CLIENT_LEAVES_MS)
   }
 
   #adoptFaults(): void {
@@ -239,25 +265,22 @@ export class Bridge {
       of.tunnel?.webSocket?.addFaults(feed)
       const isFirst = of.faults === undefined
       const faults = of.addFaults(feed, true)
-      if (!isFirst) continue
+      // Never rejects.
+      void injectHttp2Faults(of, feed)
+      if (of.isOver || !isFirst) continue
       faults.client.update()
       faults.server.update()
     }
   }
 
-  /** Browsers send requests again by themselves whose connection, kept from an earlier one, breaks before an octet came. */
-  noteResent(): void {
-    for (const { exchange, faults } of this.#open) {
-      const isKept = this.connection.exchangeCount > this.#open.size
-      if (!isKept || exchange.source !== 'page' || exchange.response || exchange.interim.length > 0) continue
-      exchange.isResent = true
-      faults?.notCounted()
-    }
-  }
-
-  /** Ends the connection as a fault says, whatever is under way on it. */
-  breakDown(how: 'close' | 'reset'): void {
+  /** Ends the connection as a fault says, whatever is under way on it. `halfClose`: what the client sends is still read. */
+  breakDown(how: 'close' | 'reset' | 'halfClose'): void {
     if (this.isOver) return
+    if (how === 'halfClose') {
+      this.#stream?.stopSending()
+      this.connection.client.writer?.end()
+      return
+    }
     this.connection.end('fault')
     if (how === 'reset') {
       this.connection.reset('client')
@@ -271,7 +294,9 @@ export class Bridge {
   /** The client goes away: its server is told so, which ends the connection; without one that is done here. */
   #onGoAway(goAway: GoAway): void {
     const { mirrored } = this.servers
-    if (mirrored) mirrored.goAway(goAway)
+    // What it cannot bear of a fault is none of the server's business.
+    if (this.isFaulty) this.drainSoon('fault')
+    else if (mirrored) mirrored.goAway(goAway)
     else this.drainSoon('client-closed')
   }
 
@@ -286,7 +311,7 @@ export class Bridge {
       else isAll = false
     }
     // It will say later which one is the last: until then there may be others.
-    if (lastStreamId === MAX_STREAM_ID) this.gate.inject(writeGoAway(lastStreamId, code, debugData))
+    if (lastStreamId === MAX_STREAM_ID) this.sendGoAway(code, lastStreamId, debugData)
     // Without a stream that it has not looked at, all that came so far was.
     else this.goAway(code, debugData, isAll ? this.#lastStreamId : last)
   }
@@ -319,6 +344,10 @@ export class Bridge {
 
   #sessionFailed(error: Error): void {
     if (this.isOver) return
+    if (this.isFaulty) {
+      this.connection.end('fault')
+      return
+    }
     const text = `The client ${this.connection.client} broke the rules of HTTP/2: ${errorText(error)}`
     this.connection.report(new MitmError('MITM_HTTP2_FAILED', text, { side: 'client', cause: error }))
     this.connection.end('failed')
@@ -335,7 +364,9 @@ export class Bridge {
     if (this.isOver) return
     this.isOver = true
     this.#idle?.stop()
+    clearTimeout(this.#farewell)
     this.closing.stop()
+    this.settings?.close()
     const reason = this.#reasonOfEnd(error)
     for (const exchange of this.#open) {
       if (isMitmError(error)) exchange.exchange.error ??= error

@@ -23,6 +23,7 @@ import { BridgedRequest } from './bridged-request.ts'
 import { BridgedResponse } from './bridged-response.ts'
 import type { BridgedTunnel } from './bridged-tunnel.ts'
 import { FaultyMessage } from './faulty-message.ts'
+import { noteSentAgain } from './sent-again.ts'
 
 /** What a client has sent of a request, when its head has come. */
 export interface IncomingRequest {
@@ -172,6 +173,9 @@ export class BridgedExchange {
     watch.forget(streamId)
     if (this.isOver) return
     const code = reset ?? this.stream.rstCode ?? constants.NGHTTP2_CANCEL
+    const { bridge } = this
+    // So Chromium leaves where a ping of its own is not answered; it asks again elsewhere.
+    if (bridge.heldPings > 0 && code === constants.NGHTTP2_PROTOCOL_ERROR) noteSentAgain([this], 'refused')
     if (this.exchange.http2) this.exchange.http2.resetCode = code
     this.request.abort(code)
     this.end('client-reset')

@@ -14,6 +14,12 @@ import type { Observer } from './observer.ts'
 
 const NO_OCTETS = Buffer.alloc(0)
 
+/**
+ * How long a client may take to leave when nothing is under way any more. It should be the first to close: Chromium drops
+ * what has just come with the end of its connection.
+ */
+export const CLIENT_LEAVES_MS = 1000
+
 /** Drains one connection, from its making on. */
 export class Drain {
   readonly #observer: Observer

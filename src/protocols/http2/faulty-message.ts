@@ -1,5 +1,4 @@
 /** What faults act on in a bridge: the octets of one exchange's messages, with heads as HTTP/1 writes them. */
-import { constants } from 'node:http2'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { MitmError, Side } from '../../errors.ts'
@@ -12,8 +11,9 @@ import { writeRequestHead, writeResponseHead } from '../http1/write.ts'
 import { answerError } from './bridge-answer.ts'
 import type { BridgedRequestHead } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
-import { cutByFrames } from './http2-faults.ts'
+import { cutByFrames } from './cut-by-frames.ts'
 import { MessageWriter } from './message-writer.ts'
+import { noteSentAgain } from './sent-again.ts'
 
 /** How long octets are ahead of the end of a session: Chromium drops with it what has just come on a stream. */
 const AHEAD_MS = 5
@@ -25,6 +25,8 @@ export class FaultyMessage implements FaultyExchange {
   readonly #of: BridgedExchange
   readonly #clientWriter: MessageWriter
   readonly #serverWriter: MessageWriter
+  /** Resolves when the head of the response has left. */
+  #headLeft: Promise<void> | undefined
   #onResponseEnd: () => void = () => undefined
   #onRequestEnd: () => void = () => undefined
 
@@ -83,7 +85,10 @@ export class FaultyMessage implements FaultyExchange {
   /** Sends the head of the response: `send` does it, when all of it has passed. */
   beginResponse({ status, fields }: HttpResponse, send: () => void): void {
     const octets = writeResponseHead({ status, statusText: '', fields })
-    this.#clientWriter.expectHead(octets.length, send)
+    this.#clientWriter.expectHead(octets.length, () => {
+      this.#headLeft = this.#of.bridge.gate.whenHead(this.#of.stream.id ?? 0)
+      send()
+    })
     const { faults } = this.#of
     faults?.responded()
     faults?.begin('client', octets)
@@ -117,26 +122,50 @@ export class FaultyMessage implements FaultyExchange {
     this.#of.bridge.closing.slow(side, ms, acted)
   }
 
-  finishCut(_: ExchangeFaults, { side, end, http2 }: CutPart): void {
+  finishCut(faults: ExchangeFaults, cut: CutPart): void {
+    // It reports nothing, and rejects never.
+    void this.#finishWhenLeft(faults, cut)
+  }
+
+  async #finishWhenLeft(faults: ExchangeFaults, cut: CutPart): Promise<void> {
+    await this.#whenLeft(cut)
+    // The exchange may be over by now, or the fault gone.
+    if (!this.#of.isOver && faults[cut.side].isStopped) this.#finish(faults, cut)
+  }
+
+  #finish(faults: ExchangeFaults, cut: CutPart): void {
+    const { request } = this.#of
+    const { side, end, http2 } = cut
+    if (http2) cutByFrames(this.#of, faults, cut, http2)
+    else if (side === 'server' && end !== 'reset') {
+      // A server that is only sent no more may still answer.
+      faults.server.close()
+      if (request.server) request.server.endConnection('close')
+      else this.#breakDown('close')
+    } else {
+      if (end === 'reset') request.server?.endConnection('reset')
+      this.#breakDown(end)
+    }
+  }
+
+  #breakDown(how: CutPart['end']): void {
     const { bridge } = this.#of
-    if (http2) {
-      cutByFrames(this.#of, side, http2)
+    noteSentAgain(bridge.open, 'connectionLost')
+    this.#of.end('fault')
+    // One that stalls never comes here.
+    if (how !== 'stall') bridge.breakDown(how)
+  }
+
+  /** Resolves when the session has sent what passed before a cut. */
+  async #whenLeft({ side, http2 }: CutPart): Promise<void> {
+    if (side === 'server') {
+      await this.#serverWriter.whenLeft()
       return
-    }
-    if (side === 'server' && end !== 'reset') {
-      this.#of.reset('fault', constants.NGHTTP2_CANCEL)
-      return
-    }
-    const breakDown = (): void => {
-      if (this.#of.isOver) return
-      bridge.noteResent()
-      this.#of.end('fault')
-      bridge.breakDown(end === 'reset' ? 'reset' : 'close')
     }
     const left = this.#clientWriter.whenLeft()
-    // Neither rejects.
-    if (left) void left.then(() => delay(AHEAD_MS)).then(breakDown)
-    else breakDown()
+    if (!left) return
+    await Promise.all([left, this.#headLeft])
+    if (!http2) await delay(AHEAD_MS)
   }
 
   async #whenPassed(side: Side): Promise<void> {

@@ -1,4 +1,4 @@
-/** What a client says of itself before anything else: its SETTINGS, which follow its preface (RFC 9113 section 3.4). */
+/** The first SETTINGS: what a client says of itself before anything else (RFC 9113 section 3.4), and what it is told. */
 import { getPackedSettings, getUnpackedSettings } from 'node:http2'
 import type { Settings } from 'node:http2'
 
@@ -26,5 +26,22 @@ export function settingsOf(octets: Buffer): Settings | undefined {
     return settings
   } catch {
     return undefined // the session will say what is wrong with them
+  }
+}
+
+/** What a client that says nothing of it may send before it is read. */
+const DEFAULT_WINDOW_BYTES = 2 ** 20
+const UNLIMITED = 2 ** 32 - 1
+
+/** What a client is told of its server, as far as there is one; else what suits a mock. */
+export function settingsForClient(server: Settings | undefined, maxHeadBytes: number): Settings {
+  const list = server?.maxHeaderListSize ?? maxHeadBytes
+  return {
+    headerTableSize: server?.headerTableSize ?? 4096,
+    initialWindowSize: server?.initialWindowSize ?? DEFAULT_WINDOW_BYTES,
+    maxFrameSize: server?.maxFrameSize ?? 16_384,
+    maxHeaderListSize: list >= UNLIMITED ? 16 * 2 ** 20 : list,
+    maxConcurrentStreams: server?.maxConcurrentStreams ?? UNLIMITED,
+    enableConnectProtocol: server?.enableConnectProtocol ?? false,
   }
 }

@@ -77,6 +77,55 @@ describe('FrameGate', () => {
     expect(left()).toEqual(writePing(Buffer.alloc(8, 1)))
   })
 
+  it('hands over the frames that are held, whole, however they are cut', () => {
+    const ping = writePing(Buffer.alloc(8, 7))
+    const others = Buffer.concat(SESSION.filter((frame) => !frame.equals(ping)))
+    for (let at = 0; at <= ALL.length; at++) {
+      const held: Buffer[] = []
+      const { gate: cut, left } = gate()
+      cut.filter(
+        (type) => (type === FRAME.ping ? 'hold' : 'pass'),
+        (frame) => held.push(frame),
+      )
+      cut.pass([ALL.subarray(0, at)])
+      cut.pass([ALL.subarray(at)])
+      expect([held, left()]).toEqual([[ping], others])
+    }
+  })
+
+  it('says nothing more of a stream that is silent, and asks nobody about it', () => {
+    const { gate: silent, left } = gate()
+    const asked: number[] = []
+    silent.filter((_, streamId) => {
+      asked.push(streamId)
+      return 'pass'
+    })
+    silent.silence(1)
+    silent.pass([ALL])
+    expect(asked).toEqual([0, 0, 3])
+    expect(left().includes('hello')).toBe(false)
+    expect(left().includes('other')).toBe(true)
+  })
+
+  it('puts nothing in front of the first frame, which must be SETTINGS', () => {
+    const { gate: early, left } = gate()
+    early.inject(INJECTED)
+    expect(left()).toEqual(Buffer.alloc(0))
+    early.pass([SESSION[0] ?? INJECTED])
+    expect(left()).toEqual(Buffer.concat([SESSION[0] ?? INJECTED, INJECTED]))
+  })
+
+  it('tells when the head of a stream leaves, and when none will', async () => {
+    const { gate: watched } = gate()
+    const told: number[] = []
+    const heads = [1, 3].map((id) => watched.whenHead(id).then(() => told.push(id)))
+    watched.pass([ALL])
+    await heads[0]
+    expect(told).toEqual([1])
+    watched.close()
+    await heads[1]
+  })
+
   it('asks with the flags, and without the reserved bit of the stream', () => {
     const asked: unknown[] = []
     const { gate: filtered } = gate()

@@ -4,8 +4,8 @@
  */
 import { FRAME, FRAME_HEAD_BYTES, PREFACE } from './frame.ts'
 
-/** What is done with a frame. */
-export type Verdict = 'pass' | 'drop'
+/** What is done with a frame. One that is held is handed to whoever wants it so, and does not pass. */
+export type Verdict = 'pass' | 'drop' | 'hold'
 
 /** Decides about a frame that a session wants to send. */
 export type FrameFilter = (type: number, streamId: number, flags: number) => Verdict
@@ -15,10 +15,15 @@ const START = PREFACE.subarray(0, 3).toString('latin1')
 /** The gate through which frames leave. */
 export class FrameGate {
   readonly #send: (octets: Buffer) => void
-  readonly #filters = new Set<FrameFilter>()
+  readonly #filters = new Map<FrameFilter, ((frame: Buffer) => void) | undefined>()
+  /** Streams of which nothing is said any more. Their numbers are never used again. */
+  readonly #silent = new Set<number>()
+  readonly #onHead = new Map<number, () => void>()
   /** Octets of the frame that is passing which are still to come. */
   #leftBytes = 0
-  #isDropping = false
+  #verdict: Verdict = 'pass'
+  /** The frame that is being held, and who wants it. */
+  #held: { readonly take: ((frame: Buffer) => void) | undefined; readonly octets: Buffer[] } | undefined
   /** The head of a frame that has come in part. */
   #head: Buffer = Buffer.alloc(0)
   /** Written between two frames. */
@@ -32,15 +37,36 @@ export class FrameGate {
     this.#send = send
   }
 
-  /** Asks `filter` about every frame from now on. @returns What takes it out again. */
-  filter(filter: FrameFilter): () => void {
-    this.#filters.add(filter)
+  /**
+   * Asks `filter` about every frame from now on.
+   *
+   * @param take - Is handed those that are held. Only frames without a field block can be.
+   * @returns What takes it out again.
+   */
+  filter(filter: FrameFilter, take?: (frame: Buffer) => void): () => void {
+    this.#filters.set(filter, take)
     return () => this.#filters.delete(filter)
   }
 
-  /** Puts octets between two frames of the session: now, or behind the one that is passing. */
+  /** Lets nothing more be said of a stream. */
+  silence(streamId: number): void {
+    this.#silent.add(streamId)
+  }
+
+  /** Resolves when a head of this stream has begun to leave, or with {@link FrameGate.close}. */
+  whenHead(streamId: number): Promise<void> {
+    return new Promise((resolve) => this.#onHead.set(streamId, resolve))
+  }
+
+  /** Nothing leaves any more: lets nobody wait. */
+  close(): void {
+    for (const resolve of this.#onHead.values()) resolve()
+    this.#onHead.clear()
+  }
+
+  /** Puts octets between two frames of the session: now, or behind the one that is passing, or the first (RFC 9113 section 3.4). */
   inject(octets: Buffer): void {
-    if (this.#isBetween) this.#send(octets)
+    if (this.#hasBegun && this.#isBetween) this.#send(octets)
     else this.#waiting.push(octets)
   }
 
@@ -55,14 +81,29 @@ export class FrameGate {
         continue
       }
       const end = Math.min(octets.length, at + this.#leftBytes)
-      if (!this.#isDropping) out.push(octets.subarray(at, end))
+      this.#put(octets.subarray(at, end), out)
       this.#leftBytes -= end - at
       at = end
-      if (this.#isBetween) out.push(...this.#waiting.splice(0))
+      this.#over(out)
     }
     const [first] = out
     if (!first) return
     this.#send(out.length === 1 ? first : joined(out))
+  }
+
+  #put(octets: Buffer, out: Buffer[]): void {
+    if (this.#verdict === 'pass') out.push(octets)
+    else if (this.#verdict === 'hold') this.#held?.octets.push(octets)
+  }
+
+  /** A frame may be over. */
+  #over(out: Buffer[]): void {
+    if (this.#leftBytes === 0 && this.#held) {
+      const { take, octets } = this.#held
+      this.#held = undefined
+      take?.(Buffer.concat(octets))
+    }
+    if (this.#isBetween) out.push(...this.#waiting.splice(0))
   }
 
   get #isBetween(): boolean {
@@ -94,17 +135,26 @@ export class FrameGate {
     const streamId = head.readUInt32BE(5) & 0x7fff_ffff
     const hasBlock = type === FRAME.headers || type === FRAME.pushPromise || type === FRAME.continuation
     // A block is dropped or passes as a whole.
-    if (type !== FRAME.continuation) this.#isDropping = this.#isDropped(type, streamId, flags)
+    if (type !== FRAME.continuation) this.#judge(type, streamId, flags)
     this.#isInBlock = hasBlock && (flags & 0x4) === 0
     this.#leftBytes = length
-    if (!this.#isDropping) out.push(head)
-    if (this.#isBetween) out.push(...this.#waiting.splice(0))
+    this.#put(head, out)
+    this.#over(out)
+    if (type === FRAME.headers && this.#onHead.size > 0) {
+      this.#onHead.get(streamId)?.()
+      this.#onHead.delete(streamId)
+    }
     return at + missing
   }
 
-  #isDropped(type: number, streamId: number, flags: number): boolean {
-    for (const filter of this.#filters) if (filter(type, streamId, flags) === 'drop') return true
-    return false
+  #judge(type: number, streamId: number, flags: number): void {
+    this.#verdict = this.#silent.has(streamId) ? 'drop' : 'pass'
+    if (this.#verdict === 'drop') return
+    for (const [filter, take] of this.#filters) {
+      this.#verdict = filter(type, streamId, flags)
+      if (this.#verdict === 'hold') this.#held = { take, octets: [] }
+      if (this.#verdict !== 'pass') return
+    }
   }
 }
 

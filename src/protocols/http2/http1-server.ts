@@ -109,6 +109,10 @@ export class Http1Server implements BridgeServer {
       streamId: undefined,
       isKept: this.#requestCount > 1,
       end: (trailers) => body.finish(trailers),
+      endConnection: (how) => {
+        if (how === 'close') writer.end()
+        else this.#options.reset()
+      },
       abort: () => {
         if (this.#current !== current) return
         this.#current = undefined

@@ -1,11 +1,13 @@
 /** What goes wrong with frames on purpose: the parts of faults of the stage `http2`. */
-import type { ServerHttp2Session } from 'node:http2'
-
-import type { Side } from '../../errors.ts'
-import type { Fault, FaultFeed, Http2Cut, Http2Part } from '../../fault.ts'
+import type { Fault, FaultFeed, FaultyHttp2Frame, Http2Part } from '../../fault.ts'
+import { isOpenEnded } from '../http/messages.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
-import { ERROR_CODE, FLAG, FRAME, FRAME_HEAD_BYTES } from './frame.ts'
-import { writeGoAway, writeReset, writeWindowUpdate } from './frame-write.ts'
+import { writeFaultyFrame } from './faulty-frame-write.ts'
+import { ERROR_CODE, FLAG, FRAME } from './frame.ts'
+import { mishapOfGoAway, noteSentAgain } from './sent-again.ts'
+
+/** Where the number of the stream is in the head of a frame. */
+const STREAM_AT = 5
 
 /** A part that acts, and the fault that it is of. */
 interface Injected {
@@ -14,98 +16,106 @@ interface Injected {
 }
 
 /**
- * Does what the faults want of frames before a request goes on or is answered.
+ * Does what the faults want of frames: before a request goes on or is answered, or when they come while it is under way.
+ * Never rejects.
  *
  * @returns Whether that was the end of the exchange.
  */
 export async function injectHttp2Faults(of: BridgedExchange, feed: FaultFeed): Promise<boolean> {
-  const all = failuresOf(feed)
-  if (all.length === 0) return false
-  const { exchange, bridge } = of
-  // Frames in place of a response: the request has come whole before.
-  const frames = all.find((each) => each.failure.kind === 'frames')
-  if (frames?.failure.kind === 'frames') {
-    if (!(await exchange.request.whenOver()) || of.isOver) return true
-    bridge.connection.flow.noteFault(frames.fault, exchange)
-    const id = of.stream.id ?? 0
-    bridge.gate.inject(frames.failure.octets(id))
-    silence(of)
-    of.end('fault')
-    return true
+  let inPlace: { readonly octets: Buffer; readonly fault: Fault } | undefined
+  for (const { failure, fault } of failuresOf(feed)) {
+    const note = (): void => of.bridge.connection.flow.noteFault(fault, of.exchange)
+    switch (failure.kind) {
+      case 'goAway':
+        note()
+        goAway(of, failure.code)
+        break
+      case 'settings':
+        note()
+        of.bridge.settings?.add(fault, failure.settings, feed)
+        break
+      case 'withhold':
+        note()
+        withhold(of, failure.frame, fault, feed)
+        break
+      case 'frames':
+        inPlace ??= { octets: octetsOf(failure.frames, of), fault }
+        break
+      case 'octets':
+        inPlace ??= { octets: failure.octets, fault }
+    }
   }
-  for (const { failure, fault } of all) {
-    bridge.connection.flow.noteFault(fault, exchange)
-    if (failure.kind === 'goAway') bridge.goAway(failure.code)
-    else if (failure.kind === 'settings') applySettings(bridge.session, failure.settings)
-    else if (failure.kind === 'withhold')
-      withhold(of, failure.frame, () => failuresOf(feed).some((each) => each.fault === fault), feed)
-  }
+  if (inPlace) await sendInPlace(of, inPlace.octets, inPlace.fault, feed)
   return of.isOver
 }
 
-/** Nothing more is said of a stream. */
-function silence(of: BridgedExchange): void {
-  const { id } = of.stream
-  const remove = of.bridge.gate.filter((_, streamId) => (streamId === id ? 'drop' : 'pass'))
-  // A number is never used again: with the stream goes all that could be said of it.
-  of.stream.once('close', () => setImmediate(remove))
+function octetsOf(frames: readonly FaultyHttp2Frame[], { stream }: BridgedExchange): Buffer {
+  return Buffer.concat(frames.map((frame) => writeFaultyFrame(frame, stream.id ?? 0)))
 }
 
-/** Ends an exchange by RST_STREAM or GOAWAY, which the session itself would not send, or not so. */
-export function cutByFrames(of: BridgedExchange, side: Side, cut: Http2Cut): void {
+/** GOAWAY, and no more than that: the exchange goes on. */
+function goAway(of: BridgedExchange, code: number): void {
+  const { bridge } = of
+  const mishap = mishapOfGoAway(code)
+  // Nothing is refused by it, but browsers leave at once where HTTP/1.1 is demanded.
+  if (mishap === 'http1Demanded') noteSentAgain(bridge.open, mishap, of)
+  for (const { exchange } of bridge.open) if (exchange.http2) exchange.http2.goAwayCode = code
+  bridge.goAway(code, undefined, undefined, 'fault')
+}
+
+/** Sends octets in place of the response, when the request has come whole. */
+async function sendInPlace(of: BridgedExchange, octets: Buffer, fault: Fault, feed: FaultFeed): Promise<void> {
   const { exchange, bridge, stream } = of
-  const id = stream.id ?? 0
-  if (exchange.http2 && cut.kind === 'reset') exchange.http2.resetCode = cut.code
+  const { request } = exchange
+  if (!isOpenEnded(request)) await request.whenComplete()
+  if (of.isOver || stream.headersSent || !feed.faults.some((each) => each.fault === fault)) return
+  bridge.connection.flow.noteFault(fault, exchange)
+  bridge.isFaulty = true
+  bridge.gate.inject(octets)
   of.end('fault')
-  if (cut.kind === 'reset' && side === 'server') {
-    of.request.abort(cut.code)
-    if (!stream.closed) stream.close(cut.code)
-    return
-  }
-  of.request.abort(ERROR_CODE.cancel)
-  bridge.gate.inject(
-    cut.kind === 'reset'
-      ? writeReset(id, cut.code)
-      : writeGoAway(cut.last === 'before' ? Math.max(0, id - 2) : cut.last, cut.code),
-  )
-  silence(of)
+  abandon(of)
+}
+
+/** Ends the streams of an exchange on both sides, and tells the client nothing of that. */
+export function abandon({ bridge, stream, request }: BridgedExchange): void {
+  bridge.gate.silence(stream.id ?? 0)
+  request.abort(ERROR_CODE.cancel)
   if (!stream.closed) stream.close(ERROR_CODE.cancel)
-  if (cut.kind === 'goAway') bridge.drainSoon()
 }
 
-function applySettings(session: ServerHttp2Session | undefined, settings: Readonly<Record<string, number>>): void {
-  if (session && !session.destroyed) session.settings(settings)
-}
-
-/** Holds frames back until the exchange is over, or the fault is removed: then what they would have said is said at once. */
-function withhold(of: BridgedExchange, frame: 'WINDOW_UPDATE' | 'PING', isThere: () => boolean, feed: FaultFeed): void {
-  const { gate } = of.bridge
-  const { id } = of.stream
-  const type = frame === 'PING' ? FRAME.ping : FRAME.windowUpdate
-  const held = new Set<number>()
-  const remove = gate.filter((actual, streamId, flags) => {
-    if (actual !== type || (frame === 'PING' && (flags & FLAG.ack) === 0)) return 'pass'
-    if (frame === 'WINDOW_UPDATE' && streamId !== id && streamId !== 0) return 'pass'
-    held.add(streamId)
-    return 'drop'
-  })
-  const restore = (): void => {
+/** Holds frames back until the exchange is over, or the fault is removed: then they are sent after all. */
+function withhold(of: BridgedExchange, frame: 'WINDOW_UPDATE' | 'PING', fault: Fault, feed: FaultFeed): void {
+  const { bridge, stream, signal } = of
+  const { gate } = bridge
+  const isPing = frame === 'PING'
+  const isHeld = (type: number, streamId: number, flags: number): boolean =>
+    isPing
+      ? type === FRAME.ping && (flags & FLAG.ack) !== 0
+      : type === FRAME.windowUpdate && (streamId === 0 || streamId === stream.id)
+  const held: Buffer[] = []
+  const remove = gate.filter(
+    (type, streamId, flags) => (isHeld(type, streamId, flags) ? 'hold' : 'pass'),
+    (octets) => {
+      held.push(octets)
+      if (isPing) bridge.heldPings++
+    },
+  )
+  const release = (): void => {
     stop()
-    of.signal.removeEventListener('abort', restore)
+    signal.removeEventListener('abort', release)
     remove()
-    if (frame === 'PING') return
-    // As much as a window can be opened by, in any state of it.
-    for (const streamId of held)
-      if (streamId === 0 || !of.isOver) gate.inject(writeWindowUpdate(streamId, RESTORED_BYTES))
+    if (isPing) bridge.heldPings -= held.length
+    for (const octets of held) {
+      // Of a stream that is over there is nothing left to say, but its octets count for the connection as well.
+      if (isPing || !of.isOver || octets.readUInt32BE(STREAM_AT) === 0) gate.inject(octets)
+    }
   }
   const stop = feed.subscribe(() => {
-    if (!isThere()) restore()
+    if (!feed.faults.some((each) => each.fault === fault)) release()
   })
-  of.signal.addEventListener('abort', restore)
+  if (signal.aborted) release()
+  else signal.addEventListener('abort', release)
 }
-
-/** A window that is opened by this much more does not overflow, whatever it was (RFC 9113 section 6.9.1). */
-const RESTORED_BYTES = 2 ** 30 - FRAME_HEAD_BYTES
 
 function failuresOf(feed: FaultFeed): readonly Injected[] {
   return feed.faults.flatMap(({ fault }) =>

@@ -45,6 +45,8 @@ export interface Http2ServerOptions {
   readonly watcher: ServerWatcher
   /** Closes the connection. */
   close(): void
+  /** Ends it with a reset. */
+  reset(): void
 }
 
 /** A session with a server. */
@@ -115,6 +117,7 @@ export class Http2Server implements BridgeServer {
     const request = new Http2Request(stream, handlers, this.#options.bufferSize, {
       watch: this.stream.watch,
       failure: () => this.#failure(),
+      endConnection: (how) => this.#endConnection(how),
     })
     this.#requests.add(request)
     stream.once('close', () => {
@@ -145,6 +148,15 @@ export class Http2Server implements BridgeServer {
   #failure(): ServerFailure | undefined {
     if (!this.#end) return undefined
     return { kind: this.#end.kind === 'error' ? 'lost' : 'closed' }
+  }
+
+  #endConnection(how: 'close' | 'reset'): void {
+    if (how === 'reset') {
+      this.#options.reset()
+      return
+    }
+    this.stream.stopSending()
+    this.#options.writer.end()
   }
 
   #onGoAway(goAway: GoAway): void {
@@ -193,6 +205,7 @@ interface RequestConnection {
   readonly watch: FrameWatch
   /** What a stream that broke with it ended by; undefined: it is there. */
   failure(): ServerFailure | undefined
+  endConnection(how: 'close' | 'reset'): void
 }
 
 /** One request to a server. */
@@ -258,6 +271,10 @@ class Http2Request implements ServerRequest {
   end(trailers: readonly Field[]): void {
     this.#trailers = trailers
     if (!this.#stream.writableEnded && !this.#stream.destroyed) this.#stream.end()
+  }
+
+  endConnection(how: 'close' | 'reset'): void {
+    this.#connection.endConnection(how)
   }
 
   abort(code: number): void {

@@ -13,7 +13,7 @@ import { Pump, writeThrough } from '../../internal/pump.ts'
 import type { PumpHandlers } from '../../internal/pump.ts'
 import { RelayFaults } from '../../relay-faults.ts'
 import { beginWebSocket, WebSocketObserver } from '../websocket/observe.ts'
-import { Drain } from './drain.ts'
+import { CLIENT_LEAVES_MS, Drain } from './drain.ts'
 import { Observer } from './observer.ts'
 import type { WatchTunnel } from './stream-ledger.ts'
 
@@ -51,6 +51,8 @@ class Http2Relay {
   readonly #hasEnded: { [Name in Side]: boolean } = { client: false, server: false }
   #drain: Drain | undefined
   #faults: RelayFaults | undefined
+  /** Runs while a client that was told to go is expected to. */
+  #leaving: NodeJS.Timeout | undefined
   #isOver = false
 
   constructor(connection: Connection, bufferSize: number, settle: (error?: unknown) => void) {
@@ -157,12 +159,13 @@ class Http2Relay {
     await this.#faults?.settled('client')
     if (this.#isOver || !this.#drain?.isDone) return
     this.#connection.end('mitm-closed')
-    this.#finish()
+    this.#leaving ??= setTimeout(() => this.#finish(), CLIENT_LEAVES_MS)
   }
 
   #takeFaults(): void {
     const { destination, flow } = this.#connection
-    if (this.#isOver || !destination) return
+    // Where nothing is under way there is nothing for them: what comes next comes by another connection.
+    if (this.#isOver || !destination || (this.#drain && this.#observer.ledger.count === 0)) return
     const feed = flow.interceptConnection({ stage: 'relay', destination, isUnderWay: true })?.faults
     if (!feed) return
     if (this.#faults) {
@@ -206,6 +209,7 @@ class Http2Relay {
   #finish(error?: unknown): void {
     if (this.#isOver) return
     this.#isOver = true
+    clearTimeout(this.#leaving)
     this.#idle.stop()
     this.#faults?.close()
     this.#pumps.client.stop()

@@ -45,6 +45,7 @@ export class SessionStream extends Duplex {
   readonly #pump: Pump
   #onDemand: (() => void) | undefined
   #isCut = false
+  #isSilent = false
 
   /** @param first - What has been read and hooked already. */
   constructor(options: SessionStreamOptions, first: Buffer = Buffer.alloc(0)) {
@@ -72,8 +73,15 @@ export class SessionStream extends Duplex {
   /** Nothing that the session says from now on leaves, and nothing more is read. */
   cut(): void {
     this.#isCut = true
+    this.stopSending()
     this.#pump.stop()
     this.#wake()
+  }
+
+  /** Nothing that the session says from now on leaves, but what comes is read. */
+  stopSending(): void {
+    this.#isSilent = true
+    this.gate.close()
   }
 
   override _read(): void {
@@ -137,7 +145,7 @@ export class SessionStream extends Duplex {
 
   #write(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
     const { writer } = this.#options
-    if (this.#isCut || writer.destroyed || writer.writableEnded) {
+    if (this.#isSilent || writer.destroyed || writer.writableEnded) {
       done()
       return
     }
@@ -148,6 +156,6 @@ export class SessionStream extends Duplex {
 
   #send(octets: Buffer): void {
     const { writer } = this.#options
-    if (!this.#isCut && !writer.destroyed && !writer.writableEnded) writer.write(octets)
+    if (!this.#isSilent && !writer.destroyed && !writer.writableEnded) writer.write(octets)
   }
 }

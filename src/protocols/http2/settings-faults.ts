@@ -1,0 +1,46 @@
+/** SETTINGS that faults send to the client of a bridge, and take back when they are gone. */
+import type { ServerHttp2Session, Settings } from 'node:http2'
+
+import type { Fault, FaultFeed, Http2SettingValues } from '../../fault.ts'
+
+/** The settings of faults on one connection. */
+export class SettingsFaults {
+  readonly #session: ServerHttp2Session
+  readonly #usual: Settings
+  readonly #acting = new Map<Fault, Http2SettingValues>()
+  readonly #stops = new Set<() => void>()
+
+  /** @param usual - What the client was told first, and is told again. */
+  constructor(session: ServerHttp2Session, usual: Settings) {
+    this.#session = session
+    this.#usual = usual
+  }
+
+  /** Lets settings of a fault be in force, as long as it is in the feed. */
+  add(fault: Fault, settings: Http2SettingValues, feed: FaultFeed): void {
+    if (this.#acting.has(fault)) return
+    this.#acting.set(fault, settings)
+    this.#tell(settings)
+    const stop = feed.subscribe(() => {
+      if (feed.faults.some((each) => each.fault === fault)) return
+      stop()
+      this.#stops.delete(stop)
+      this.#acting.delete(fault)
+      this.#tell(settings)
+    })
+    this.#stops.add(stop)
+  }
+
+  /** The connection is over. */
+  close(): void {
+    for (const stop of this.#stops) stop()
+    this.#stops.clear()
+  }
+
+  /** Says of each of these settings what is in force now. */
+  #tell(settings: Http2SettingValues): void {
+    const now: Settings = Object.assign({}, this.#usual, ...this.#acting.values())
+    const told = Object.entries(now).filter(([name]) => Object.hasOwn(settings, name))
+    if (!this.#session.destroyed) this.#session.settings(Object.fromEntries(told))
+  }
+}
