@@ -1,10 +1,13 @@
-/** What Chromium reports of each fault. What Node's clients do is in `fault-matrix.test.ts`. */
+/**
+ * What Chromium reports of each fault by HTTP/1; `http2-faults.spec.ts` has what it does by HTTP/2. What Node's clients do is in
+ * `fault-matrix.test.ts`.
+ */
 import { expectedOf } from './support/fault-case.ts'
 import type { Client, FaultCase } from './support/fault-case.ts'
 import { CASES } from './support/fault-cases.ts'
 import { see, test } from './support/fault-test.ts'
 
-for (const row of CASES) {
+for (const row of CASES.filter(({ layer }) => layer !== 'http2')) {
   test(titleOf(row, 'chromium'), async ({ page, mitm }) => {
     await see(page, mitm, row, 'chromium')
   })

@@ -26,12 +26,13 @@ export type Asked = 'content-length' | 'chunked' | 'until close' | 'gzip' | 'cro
 
 /**
  * The clients of the matrix. Of Chromium there are several: as the fixtures set it up; with the mitm as an HTTP proxy, in place
- * of SOCKS5 (`connect`); that trusts the CA by its own store (`trusting`); with `ignoreHTTPSErrors` (`ignoring`).
+ * of SOCKS5 (`connect`); that trusts the CA by its own store (`trusting`); with `ignoreHTTPSErrors` (`ignoring`). `http2` is
+ * `node:http2`, which stands in the place of `node:https` where the layer is HTTP/2; undici speaks HTTP/2 there, too.
  */
-export type Client = 'chromium' | 'connect' | 'trusting' | 'ignoring' | 'undici' | 'https'
+export type Client = 'chromium' | 'connect' | 'trusting' | 'ignoring' | 'undici' | 'https' | 'http2'
 
 /** The table that a case stands in. */
-export type Layer = 'reach' | 'certificate' | 'tls' | 'tcp' | 'pace' | 'http'
+export type Layer = 'reach' | 'certificate' | 'tls' | 'tcp' | 'pace' | 'http' | 'http2'
 
 /** One row. */
 export interface FaultCase {
@@ -51,7 +52,10 @@ export interface FaultCase {
   /** @defaultValue as `chromium` */
   readonly connect?: Expected
   readonly undici: Expected
-  readonly https: Expected
+  /** Of all layers but `http2`. */
+  readonly https?: Expected
+  /** Of the layer `http2`. */
+  readonly http2?: Expected
   /** @defaultValue as `chromium` */
   readonly trusting?: Expected
   /** @defaultValue as `chromium` */

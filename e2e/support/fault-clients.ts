@@ -1,4 +1,7 @@
-/** What the clients of Node report of a fault: undici's `fetch` through a ProxyAgent, and `node:https` through CONNECT. */
+/**
+ * What the clients of Node report of a fault: undici's `fetch` through a ProxyAgent, and `node:https` through CONNECT. Those of
+ * HTTP/2 are in `fault-clients-http2.ts`.
+ */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { IncomingMessage } from 'node:http'
@@ -90,7 +93,8 @@ export function askByHttps(mitm: TestMitm, row: FaultCase, signal: AbortSignal, 
   return { hasHead: () => stage === 'body', seen: ask() }
 }
 
-async function openTunnel(
+/** Opens a tunnel. @returns The status, and the socket if that is 200. */
+export async function openTunnel(
   mitm: TestMitm,
   host: string,
   signal: AbortSignal,
@@ -148,8 +152,11 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
 }
 
 /** The code of an error, or of what it is due to, or else its name or message. */
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  // HTTP/2 has one code for all that may befall a stream; what it was is in the text.
+  const http2 = /\bNGHTTP2_\w+/.exec(error.message)?.[0]
+  if (http2) return http2
   if ('code' in error && typeof error.code === 'string') return error.code
   if (error.cause !== undefined) return codeOf(error.cause)
   return ['Error', 'TypeError'].includes(error.name) ? error.message : error.name

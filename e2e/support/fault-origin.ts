@@ -49,18 +49,22 @@ function pathOf(asked: Asked): string {
   return `/${asked.replaceAll(' ', '-')}`
 }
 
-/** Starts the server: HTTPS by any name. */
-export function startFaultOrigin(authority: Pick<CertificateAuthority, 'contextFor'>): Promise<Origin> {
+/** Starts the server: HTTPS by any name. @param http2 - Whether it speaks HTTP/2 as well. */
+export function startFaultOrigin(
+  authority: Pick<CertificateAuthority, 'contextFor'>,
+  http2: boolean = false,
+): Promise<Origin> {
   const answers: Record<string, Answer> = {
     // Closed, so that what is asked next comes by a connection of its own.
-    '/': (_, response) => {
+    '/': ({ httpVersionMajor }, response) => {
       const page = '<!doctype html><link rel="icon" href="data:,"><title>Faults</title>'
-      response.writeHead(200, { 'content-type': 'text/html', connection: 'close' }).end(page)
+      const closed = httpVersionMajor === 1 ? { connection: 'close' } : {}
+      response.writeHead(200, { 'content-type': 'text/html', ...closed }).end(page)
     },
   }
   for (const [asked, answer] of Object.entries(ANSWERS)) {
     // A boundary: the keys of a record.
     answers[pathOf(asked as Asked)] = answer
   }
-  return startOrigin({ answers, authority })
+  return startOrigin({ answers, authority, http2 })
 }

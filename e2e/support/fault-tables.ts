@@ -31,6 +31,7 @@ const COLUMNS: { readonly [Key in Layer]: readonly Column[] } = {
   tcp: [CHROMIUM, UNDICI, HTTPS],
   pace: [CHROMIUM, UNDICI, HTTPS],
   http: [CHROMIUM, UNDICI, HTTPS],
+  http2: [CHROMIUM, UNDICI, columnOf('`node:http2`', 'http2')],
 }
 
 /** Whose word for a symptom it is. */
@@ -38,6 +39,7 @@ const SPEAKERS: readonly { readonly title: string; readonly clients: readonly Cl
   { title: 'Chromium', clients: ['chromium', 'connect', 'trusting'] },
   { title: 'undici', clients: ['undici'] },
   { title: '`node:https`', clients: ['https'] },
+  { title: '`node:http2`', clients: ['http2'] },
 ]
 
 /** Puts the tables into the text of the docs, between their marks. @throws when a mark is missing */

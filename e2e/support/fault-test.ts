@@ -16,6 +16,8 @@ import { makeTrustingHome } from './fault-store.ts'
 export interface FaultWorkerFixtures {
   /** Lead to the matrix' server. */
   siteOptions: MitmFixtureOptions
+  /** Whether that speaks HTTP/2 as well; set by `test.use()`. @defaultValue false */
+  speaksHttp2: boolean
   /** Undefined where there is no `certutil`. */
   trustingBrowser: Browser | undefined
 }
@@ -26,13 +28,14 @@ export const test: ReturnType<typeof base.extend<object, FaultWorkerFixtures>> =
   FaultWorkerFixtures
 >({
   siteOptions: [
-    async ({}, use) => {
+    async ({ speaksHttp2 }, use) => {
       const authority = await CertificateAuthority.create()
-      await using origin = await startFaultOrigin(authority)
+      await using origin = await startFaultOrigin(authority, speaksHttp2)
       await use({ hosts: { [HOSTS]: `127.0.0.1:${origin.port}` }, upstream: { ca: authority.certificate } })
     },
     { scope: 'worker' },
   ],
+  speaksHttp2: [false, { option: true, scope: 'worker' }],
   trustingBrowser: [
     async ({ launchOptions, mitmCertificateAuthority }, use) => {
       await using home = await makeTrustingHome(mitmCertificateAuthority.certificate, launchOptions.env ?? process.env)
