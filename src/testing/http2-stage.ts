@@ -15,7 +15,7 @@ import { TestServer } from './servers.ts'
 import type { Wire } from './wire.ts'
 
 /** The name under which the server is asked for. */
-export const STAGE_NAME = 'api.test'
+const STAGE_NAME = 'api.test'
 
 /**
  * A way to the server: without a mitm, relayed as octets, taken apart with the server asked first, or taken apart with the
@@ -25,9 +25,6 @@ export type Way = 'direct' | 'relay' | 'bridge' | 'late bridge'
 
 /** Those through a mitm. */
 export const WAYS: readonly Way[] = ['relay', 'bridge', 'late bridge']
-
-/** Those that take it apart. */
-export const BRIDGES: readonly Way[] = ['bridge', 'late bridge']
 
 /** What answers a stream. @param raw - Names and values as they came, with the pseudo-fields */
 export type StageHandler = (stream: ServerHttp2Stream, raw: readonly string[], flags: number) => void

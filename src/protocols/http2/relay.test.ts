@@ -247,7 +247,7 @@ describe('every way in which it can end settles what is under way', () => {
   })
 
   it('nothing passes for too long', async () => {
-    await start({ idleTimeoutMs: 100 })
+    await start({ idleTimeoutMs: 500 })
     const { failed } = await underWay()
     await failed
     await ended(2)
