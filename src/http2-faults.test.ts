@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, test } from 'vitest'
 import type { Exchange } from './exchange.ts'
 import * as faults from './faults/faults.ts'
 import { HTTP2_ERRORS } from './http2-errors.ts'
-import { writeHeaders, writeSettings } from './protocols/http2/frame-write.ts'
+import { writeHeaders, writePing, writeSettings } from './protocols/http2/frame-write.ts'
 import { PREFACE } from './protocols/http2/frame.ts'
 import { writeFieldBlock } from './protocols/http2/hpack-encode.ts'
 import { startMitm } from './test-mitm.ts'
@@ -229,6 +229,21 @@ describe('http2GoAway', () => {
       expect(exchangeOf(mitm, '/')?.faults).toHaveLength(1)
     },
   )
+
+  it('passes no stream on that the client opened before it could know', async () => {
+    const { mitm, seen } = await all()
+    mitm.when({ path: '/gone' }).fault(faults.http2GoAway({ lastStream: 'before' }))
+    const wire = await tunnelTo(mitm, HOST)
+    open.push(() => void wire.socket.destroy())
+    const ask = (id: number, path: string): Buffer =>
+      writeHeaders(id, writeFieldBlock(getFields(path)), { endStream: true })
+    wire.write(Buffer.concat([PREFACE, writeSettings(), ask(1, '/gone')]))
+    await expect.poll(() => exchangeOf(mitm, '/gone')?.endReason).toBe('fault')
+    const ping = Buffer.from('whatever')
+    wire.write(Buffer.concat([ask(3, '/late'), writePing(ping)]))
+    await expect.poll(() => wire.buffered.includes(writePing(ping, true))).toBe(true)
+    expect([seen.length, mitm.exchanges.length]).toEqual([0, 1])
+  })
 
   it('lets so much of the body pass, and tells its code', async () => {
     const { mitm } = await all()

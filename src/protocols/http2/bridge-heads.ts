@@ -11,9 +11,8 @@ import { http2Fields } from './bridge-fields.ts'
 import type { BridgedResponseHead } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
 
-/** A name and a value as RFC 9113 section 8.2.1 has them. */
-const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
-const VALUE = /^[^\0\r\n]*$/
+/** A head in which each line is one that HTTP/2 can say (RFC 9113 section 8.2.1), and whose lines end as they should. */
+const SOUND = /^HTTP\/1\.\d [2-5]\d\d(?: [^\0\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\0\r\n]*\r\n)*\r\n$/
 
 /** A head with the edits of rules; undefined when that is none any more. */
 export function editedHead(head: BridgedResponseHead, edits: readonly HeadPart[]): BridgedResponseHead | undefined {
@@ -21,16 +20,9 @@ export function editedHead(head: BridgedResponseHead, edits: readonly HeadPart[]
   let octets = writeResponseHead({ status: head.status, statusText: '', fields: head.fields })
   for (const part of edits) octets = part.edit(octets)
   if (findHeadEnd(octets) !== octets.length) return undefined
-  const { status, httpVersion, fields } = parseResponseHead(octets)
-  const lines = octets.toString('latin1').split('\n').length - 3
-  const edited = http2Fields(fields)
-  const isSound =
-    /^HTTP\/1\.\d$/.test(httpVersion) &&
-    status >= 200 &&
-    status <= 599 &&
-    lines === fields.length &&
-    edited.every(([name, value]) => NAME.test(name) && VALUE.test(value))
-  return isSound ? { ...head, status, fields: edited } : undefined
+  if (!SOUND.test(octets.toString('latin1'))) return undefined
+  const { status, fields } = parseResponseHead(octets)
+  return { ...head, status, fields: http2Fields(fields) }
 }
 
 /** Answers with octets that need not be HTTP: what can be read of them as a response, and a broken stream where none is. */

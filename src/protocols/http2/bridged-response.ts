@@ -111,6 +111,7 @@ export class BridgedResponse {
     const of = this.#of
     if (of.isOver || this.mode === 'drop') return
     const { exchange, bridge, destination } = of
+    if (of.faulty?.isLost()) return
     if (failure.kind === 'reset') of.serverReset(failure.code)
     else if (failure.kind !== 'malformed' && bridge.servers.isMirrored(destination)) {
       // The connection to the client ends in the same way, in a moment.

@@ -25,6 +25,8 @@ export class FaultyMessage implements FaultyExchange {
   readonly #of: BridgedExchange
   readonly #clientWriter: MessageWriter
   readonly #serverWriter: MessageWriter
+  /** Whether the server has been told that no more of the request comes. */
+  #isCutOff = false
   /** Resolves when the head of the response has left. */
   #headLeft: Promise<void> | undefined
   #onResponseEnd: () => void = () => undefined
@@ -140,12 +142,19 @@ export class FaultyMessage implements FaultyExchange {
     else if (side === 'server' && end !== 'reset') {
       // A server that is only sent no more may still answer.
       faults.server.close()
+      this.#isCutOff = true
       if (request.server) request.server.endConnection('close')
       else this.#breakDown('close')
     } else {
       if (end === 'reset') request.server?.endConnection('reset')
       this.#breakDown(end)
     }
+  }
+
+  /** The server gives no response, or breaks off in one. @returns Whether a fault has seen to that, and ends the connection */
+  isLost(): boolean {
+    if (this.#isCutOff) this.#breakDown('close')
+    return this.#isCutOff
   }
 
   #breakDown(how: CutPart['end']): void {
