@@ -69,7 +69,8 @@ const FRAMES: Readonly<Record<Exclude<Http2FrameFlaw, 'notHttp2'>, readonly Faul
   contentLengthMismatch: [head([...OK, ['content-length', '100']]), body],
   dataFirst: [body],
   strayContinuation: [{ type: CONTINUATION, flags: END_HEADERS, fields: OK }],
-  interruptedHeaders: [head(OK, 0), body],
+  // Of the static table only: Node 20 aborts the process where fields in memory of their own are left over.
+  interruptedHeaders: [head(OK.slice(0, 1), 0), body],
   unknownStream: [{ ...body, stream: { above: 1000 } }, head(OK), body],
   pushPromise: [
     {

@@ -136,6 +136,7 @@ export class Bridge {
         touched: () => this.touch(),
         goAway: (goAway) => this.#onGoAway(goAway),
         ended: (end) => this.#clientEnded(end),
+        broken: (error) => this.#clientBroken(error),
         failed: (error) => this.fail(error),
       },
       first,
@@ -340,6 +341,12 @@ export class Bridge {
     this.connection.flow.passEnd('client', end)
     this.connection.end(end.kind === 'error' ? 'client-reset' : 'client-closed')
     this.fail()
+  }
+
+  #clientBroken(error: Error): void {
+    this.sendGoAway(constants.NGHTTP2_PROTOCOL_ERROR, this.#lastStreamId)
+    this.#sessionFailed(error)
+    this.#sessionClosed()
   }
 
   #sessionFailed(error: Error): void {

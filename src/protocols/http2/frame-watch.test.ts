@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest'
 
-import { PREFACE } from './frame.ts'
+import { FLAG, FRAME, PREFACE } from './frame.ts'
 import { FrameWatch } from './frame-watch.ts'
 import type { GoAway } from './frame-watch.ts'
-import { writeData, writeGoAway, writeHeaders, writePing, writeReset, writeSettings } from './frame-write.ts'
+import {
+  writeData,
+  writeFrame,
+  writeGoAway,
+  writeHeaders,
+  writePing,
+  writeReset,
+  writeSettings,
+} from './frame-write.ts'
 
 const octetsOf = (pieces: readonly (Buffer | GoAway)[]): Buffer => Buffer.concat(pieces.filter(Buffer.isBuffer))
 const goAwaysOf = (pieces: readonly (Buffer | GoAway)[]): unknown[] =>
@@ -49,6 +57,28 @@ describe('FrameWatch', () => {
     const pieces = [...all].flatMap((octet) => watch.pass(Buffer.from([octet])))
     expect(octetsOf(pieces)).toEqual(kept)
     expect(goAwaysOf(pieces)).toEqual([[5, 11, 'calm']])
+  })
+
+  it('hands nothing on from where a field block is interrupted', () => {
+    const begun = Buffer.from(head)
+    begun.writeUInt8(0, 4)
+    const rest = (id: number, flags: number): Buffer => writeFrame({ type: FRAME.continuation, streamId: id, flags })
+    const whole = Buffer.concat([begun, rest(1, 0), rest(1, FLAG.endHeaders), writePing(Buffer.alloc(8))])
+    const interruptions = [writePing(Buffer.alloc(8)), head, writeReset(1, 8), writeGoAway(1, 0), rest(3, 0)]
+    for (const interruption of interruptions) {
+      const octets = Buffer.concat([whole, begun, rest(1, 0), interruption, whole])
+      for (const size of [octets.length, 1, 5]) {
+        const watch = new FrameWatch('server')
+        const pieces: (Buffer | GoAway)[] = []
+        for (let at = 0; at < octets.length; at += size) pieces.push(...watch.pass(octets.subarray(at, at + size)))
+        expect(pieces.every(Buffer.isBuffer)).toBe(true)
+        expect(octetsOf(pieces)).toEqual(Buffer.concat([whole, begun, rest(1, 0)]))
+        expect(watch.isBroken).toBe(true)
+      }
+    }
+    const watch = new FrameWatch('server')
+    expect(octetsOf(watch.pass(Buffer.concat([whole, whole])))).toEqual(Buffer.concat([whole, whole]))
+    expect(watch.isBroken).toBe(false)
   })
 
   it('begins a piece with a reset, so that what was read before can be handed on', () => {

@@ -1,7 +1,8 @@
 /**
  * What a session of `node:http2` is about to read, and does not tell apart: whether a stream ended or was reset, and by which
- * code (NO_ERROR and CANCEL look like an end). And what would make it do more than it should: at a GOAWAY it says one of its
- * own, or gives up what is under way, so it does not get to see them. Does no I/O.
+ * code (NO_ERROR and CANCEL look like an end). And what would make it do more than it should, so that it does not get to see
+ * it: at a GOAWAY it says one of its own, or gives up what is under way; and what comes between the frames of a field block
+ * makes Node 20 abort the process. Does no I/O.
  */
 import type { Side } from '../../errors.ts'
 import { FLAG, FRAME, FRAME_HEAD_BYTES, PREFACE } from './frame.ts'
@@ -14,6 +15,9 @@ const GO_AWAY_BYTES = 8
 
 /** More debug data than this is left to the session. */
 const MAX_GO_AWAY_BYTES = 65_536
+
+/** The frames of field blocks. */
+const BLOCK_TYPES: ReadonlySet<number> = new Set([FRAME.headers, FRAME.pushPromise, FRAME.continuation])
 
 /** What a GOAWAY says. */
 export interface GoAway {
@@ -30,6 +34,9 @@ export class FrameWatch {
   #rest: Buffer = Buffer.alloc(0)
   /** Octets of a frame that are still to come. */
   #left: number
+  /** The stream whose field block has begun and not ended. */
+  #blockOf: number | undefined
+  #isBroken = false
 
   /** @param from - Whose frames they are: those of a client come behind its preface. */
   constructor(from: Side) {
@@ -46,6 +53,11 @@ export class FrameWatch {
     return this.#resets.get(streamId)
   }
 
+  /** Whether a frame came that must not come between those of a field block (RFC 9113 section 6.10). Nothing passes from there on. */
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
   /** A stream is over. */
   forget(streamId: number): void {
     this.#ended.delete(streamId)
@@ -59,6 +71,7 @@ export class FrameWatch {
    *   what it has just read of a stream when it comes to it.
    */
   pass(chunk: Buffer): readonly (Buffer | GoAway)[] {
+    if (this.#isBroken) return []
     const octets = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
     const pieces: (Buffer | GoAway)[] = []
     let from = 0
@@ -66,6 +79,11 @@ export class FrameWatch {
     while (octets.length - at >= FRAME_HEAD_BYTES) {
       const end = at + FRAME_HEAD_BYTES + octets.readUIntBE(at, 3)
       const type = octets.readUInt8(at + 3)
+      if (this.#interrupts(type, octets, at)) {
+        this.#isBroken = true
+        if (at > from) pieces.push(octets.subarray(from, at))
+        return pieces
+      }
       const isGoAway = type === FRAME.goAway && isReadable(end - at)
       const isReset = type === FRAME.reset && end - at === RESET_BYTES
       if ((isGoAway || isReset) && octets.length < end) break
@@ -81,6 +99,18 @@ export class FrameWatch {
     const to = Math.min(at, octets.length)
     if (to > from) pieces.push(from === 0 && to === octets.length ? octets : octets.subarray(from, to))
     return pieces
+  }
+
+  /** Whether a frame comes between those of a field block. */
+  #interrupts(type: number, octets: Buffer, at: number): boolean {
+    if (this.#blockOf !== undefined && (type !== FRAME.continuation || streamIdOf(octets, at) !== this.#blockOf)) {
+      return true
+    }
+    if (BLOCK_TYPES.has(type)) {
+      const isWhole = (octets.readUInt8(at + 4) & FLAG.endHeaders) !== 0
+      this.#blockOf = isWhole ? undefined : streamIdOf(octets, at)
+    }
+    return false
   }
 
   #note(type: number, octets: Buffer, at: number): void {

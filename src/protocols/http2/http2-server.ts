@@ -18,7 +18,7 @@ import type {
   ServerRequest,
   ServerWatcher,
 } from './bridge-server.ts'
-import { MAX_STREAM_ID } from './frame.ts'
+import { ERROR_CODE, MAX_STREAM_ID } from './frame.ts'
 import type { FrameWatch, GoAway } from './frame-watch.ts'
 import { writeGoAway } from './frame-write.ts'
 import { SessionStream } from './session-stream.ts'
@@ -79,6 +79,7 @@ export class Http2Server implements BridgeServer {
       failed: (error) => watcher.failed(error),
       goAway: (goAway) => this.#onGoAway(goAway),
       ended: (end) => this.#ended(end),
+      broken: (error) => this.#broken(error),
     })
     // The authority is in each request; this one is never sent.
     const session = connect('http://server.invalid', {
@@ -180,6 +181,13 @@ export class Http2Server implements BridgeServer {
     this.stream.cut()
     // With an error: without one, Node ends the streams as if their responses had come whole.
     if (!this.#session.destroyed) this.#session.destroy(new Error('The connection has ended'))
+  }
+
+  /** As the session does where it finds an error itself. */
+  #broken(error: Error): void {
+    this.stream.gate.inject(writeGoAway(0, ERROR_CODE.protocolError))
+    this.stream.cut()
+    if (!this.#session.destroyed) this.#session.destroy(error, ERROR_CODE.protocolError)
   }
 
   #settled(remote: Settings | undefined): void {

@@ -31,6 +31,8 @@ export interface SessionStreamOptions {
   goAway(goAway: GoAway): void
   /** Nothing more comes. The session is not told: what it has under way may still be written. */
   ended(end: PumpEnd): void
+  /** The endpoint has said what the session must not see. Nothing more is read. */
+  broken(error: Error): void
   /** A hook failed. */
   failed(error: unknown): void
 }
@@ -117,8 +119,8 @@ export class SessionStream extends Duplex {
   #hand(octets: Buffer): MaybePromise<void> {
     const pieces = this.watch.pass(octets)
     const [first] = pieces
-    if (first === undefined) return undefined
-    return pieces.length === 1 && Buffer.isBuffer(first) ? this.#push(first) : this.#handEach(pieces)
+    if (pieces.length === 1 && Buffer.isBuffer(first) && !this.watch.isBroken) return this.#push(first)
+    return pieces.length > 0 || this.watch.isBroken ? this.#handEach(pieces) : undefined
   }
 
   async #handEach(pieces: readonly (Buffer | GoAway)[]): Promise<void> {
@@ -129,6 +131,9 @@ export class SessionStream extends Duplex {
       // What has been read so far is handed on first.
       await nextTurn()
     }
+    if (!this.watch.isBroken || this.#isCut) return
+    this.#pump.stop()
+    this.#options.broken(new Error('A frame interrupts a field block'))
   }
 
   #push(octets: Buffer): MaybePromise<void> {
