@@ -1,8 +1,8 @@
 /** Holds octets until their time has come: what makes a connection slow. Knows no protocol, and does no I/O itself. */
-import type { Writable } from 'node:stream'
 
 import { writeThrough } from './pump.ts'
-import type { Pump } from './pump.ts'
+import type { Holdable } from './pump.ts'
+import type { OctetWriter } from './writable.ts'
 
 /** Octets at a moment, on the clock of `performance.now()`. */
 export interface Piece {
@@ -37,13 +37,13 @@ export class Link {
   #heldBytes = 0
   #lastAtMs = 0
   #timer: NodeJS.Timeout | undefined
-  #writer: Writable | undefined
+  #writer: OctetWriter | undefined
   /** What feeds it. */
-  #pump: Pump | undefined
+  #pump: Holdable | undefined
   /** What waits for it. */
-  #held: Pump | undefined
+  #held: Holdable | undefined
   #onceEmpty: (() => void)[] = []
-  readonly #waits = new Map<NodeJS.Timeout, Pump>()
+  readonly #waits = new Map<NodeJS.Timeout, Holdable>()
   #onceRoom: (() => void)[] = []
 
   /**
@@ -68,7 +68,7 @@ export class Link {
    *
    * @param pump - Is held while too much is under way.
    */
-  push(octets: Buffer, writer: Writable | undefined, pump: Pump | undefined): void {
+  push(octets: Buffer, writer: OctetWriter | undefined, pump: Holdable | undefined): void {
     this.#writer = writer
     this.#pump = pump
     if (this.isIdle) {
@@ -126,7 +126,7 @@ export class Link {
   }
 
   /** Lets the sender wait for what is shared. */
-  #waitFor(ms: number, pump: Pump | undefined): void {
+  #waitFor(ms: number, pump: Holdable | undefined): void {
     if (!pump || ms <= 0) return
     pump.hold()
     const timer = setTimeout(() => {

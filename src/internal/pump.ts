@@ -3,10 +3,11 @@
  *
  * Knows nothing of protocols. Does not own the stream: whoever made the pump closes it.
  */
-import type { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
 
 import { isPromise } from './maybe-promise.ts'
 import type { MaybePromise } from './maybe-promise.ts'
+import type { OctetWriter } from './writable.ts'
 
 /** How a stream ended: by the other side's FIN, by an error (a reset), or closed from this side. */
 export type PumpEnd =
@@ -26,8 +27,16 @@ export interface PumpHandlers {
   failed(error: unknown): void
 }
 
+/** What reads, and can be made to wait. */
+export interface Holdable {
+  /** Stops reading until as many releases have come as there were holds. */
+  hold(): void
+  /** Undoes one hold. */
+  release(): void
+}
+
 /** Reads a stream chunk by chunk; starts with {@link Pump.start}. */
-export class Pump {
+export class Pump implements Holdable {
   readonly #reader: Readable
   readonly #handlers: PumpHandlers
   readonly #bufferSize: number
@@ -184,7 +193,11 @@ export class Pump {
  *
  * @param writer - A writer that has ended or is destroyed takes nothing, silently: its end is told by its own events.
  */
-export function writeThrough(writer: Writable | undefined, octets: Uint8Array, pump: Pump | undefined): void {
+export function writeThrough(
+  writer: OctetWriter | undefined,
+  octets: Uint8Array,
+  pump: Holdable | undefined,
+): void {
   if (!writer || octets.length === 0 || writer.destroyed || writer.writableEnded) return
   if (writer.write(octets) || !pump) return
   const waiting = held.get(writer)
@@ -203,4 +216,4 @@ export function writeThrough(writer: Writable | undefined, octets: Uint8Array, p
 }
 
 /** The pumps that wait for a writer. */
-const held = new WeakMap<Writable, Set<Pump>>()
+const held = new WeakMap<OctetWriter, Set<Holdable>>()

@@ -1,11 +1,10 @@
 /** Collects the octets that one read gives to forward, so that they leave in one write, as they came. */
-import type { Writable } from 'node:stream'
-
 import { Link } from '../../internal/link.ts'
 import type { Schedule } from '../../internal/link.ts'
 import { writeThrough } from '../../internal/pump.ts'
-import type { Pump } from '../../internal/pump.ts'
+import type { Holdable } from '../../internal/pump.ts'
 import { whenWritable } from '../../internal/writable.ts'
+import type { OctetWriter } from '../../internal/writable.ts'
 
 /** Octets on their way to one host. */
 export class Outbox {
@@ -24,7 +23,7 @@ export class Outbox {
    *
    * @param pump - Is held while the writer has enough.
    */
-  flush(writer: Writable | undefined, pump: Pump | undefined): void {
+  flush(writer: OctetWriter | undefined, pump: Holdable | undefined): void {
     const slices = this.#octets
     const [first] = slices
     if (!first) return
@@ -47,7 +46,7 @@ export class Outbox {
   }
 
   /** Resolves when there is room for more; undefined when there is now, or nobody takes anything any more. */
-  whenRoom(writer: Writable | undefined): Promise<void> | undefined {
+  whenRoom(writer: OctetWriter | undefined): Promise<void> | undefined {
     return this.#link?.whenRoom() ?? (writer && whenWritable(writer))
   }
 

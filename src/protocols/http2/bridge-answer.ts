@@ -1,6 +1,4 @@
 /** Answers of a bridge: in place of a server, by rules or with an error of the mitm's own; and responses of known content. */
-import { constants } from 'node:http2'
-
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
 import { HttpResponse } from '../../exchange.ts'
 import type { Exchange, Field } from '../../exchange.ts'
@@ -19,6 +17,7 @@ import { answerRaw, editedHead } from './bridge-heads.ts'
 import type { BridgedResponseHead } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
 import { BridgedTunnel } from './bridged-tunnel.ts'
+import { ERROR_CODE } from './frame.ts'
 
 /** Reports an error to the client as the response; if it has got a part of one, by ending the stream. */
 export async function answerError(of: BridgedExchange, error: MitmError): Promise<void> {
@@ -33,7 +32,7 @@ export async function answerError(of: BridgedExchange, error: MitmError): Promis
   of.request.mode = 'drop'
   of.response.mode = 'drop'
   of.request.takeHeld()
-  of.request.abort(constants.NGHTTP2_CANCEL)
+  of.request.abort(ERROR_CODE.cancel)
   of.plan = undefined
   await compose(of, errorResponse(statusFor(error), error), 'mitm')
 }
@@ -64,7 +63,7 @@ export async function answer(of: BridgedExchange, how: Answer): Promise<void> {
   of.request.mode = 'drop'
   of.request.takeHeld()
   if (how.kind === 'block') {
-    of.reset('blocked', constants.NGHTTP2_INTERNAL_ERROR)
+    of.reset('blocked', ERROR_CODE.internalError)
     return
   }
   if (how.kind === 'webSocket') {
@@ -161,7 +160,7 @@ export function begin(
   if (head) return { response: new HttpResponse({ ...head, statusText: '', httpVersion: 'HTTP/2' }), isBroken: false }
   // There is no way to say it in HTTP/2: what an endpoint makes of a malformed head is this (RFC 9113 section 8.1.1).
   of.faults?.responded()
-  of.reset('fault', constants.NGHTTP2_PROTOCOL_ERROR)
+  of.reset('fault', ERROR_CODE.protocolError)
   return { response: new HttpResponse({ status, statusText: '', httpVersion: 'HTTP/2', fields }), isBroken: true }
 }
 

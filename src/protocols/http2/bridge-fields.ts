@@ -1,13 +1,11 @@
 /**
- * Fields as `node:http2` has them, as records and rules have them, and as HTTP/1 has them (RFC 9113 section 8). Names of
+ * Fields as HTTP/2 has them on the wire, as records and rules have them, and as HTTP/1 has them (RFC 9113 section 8). Names of
  * HTTP/2 are lower case; what is about one connection (RFC 9110 section 7.6.1) is not in it.
  */
-import { sensitiveHeaders } from 'node:http2'
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
-
 import type { Field } from '../../exchange.ts'
 import type { Destination } from '../../protocol.ts'
 import { authorityOf } from '../../protocol.ts'
+import type { BridgedRequestHead, BridgedResponseHead } from './bridge-server.ts'
 
 /** Fields that are about one connection only. */
 const OF_CONNECTION: ReadonlySet<string> = new Set([
@@ -17,44 +15,6 @@ const OF_CONNECTION: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
   'http2-settings',
-])
-
-/** Those that `node:http2` sends once only; of several, the first counts, as for whoever reads them. */
-const SINGLE: ReadonlySet<string> = new Set([
-  'access-control-allow-credentials',
-  'access-control-max-age',
-  'access-control-request-method',
-  'age',
-  'authorization',
-  'content-encoding',
-  'content-language',
-  'content-length',
-  'content-location',
-  'content-md5',
-  'content-range',
-  'content-type',
-  'date',
-  'dnt',
-  'etag',
-  'expires',
-  'from',
-  'host',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'if-unmodified-since',
-  'last-modified',
-  'location',
-  'max-forwards',
-  'proxy-authorization',
-  'range',
-  'referer',
-  'retry-after',
-  'tk',
-  'upgrade-insecure-requests',
-  'user-agent',
-  'x-content-type-options',
 ])
 
 /** The pseudo-fields of a request (RFC 9113 section 8.3.1). */
@@ -69,37 +29,36 @@ export interface RequestPseudo {
   readonly protocol: string | undefined
 }
 
-/** Fields of a head without its pseudo-fields, in order, as they came. */
-export function fieldsOf(raw: readonly string[]): readonly Field[] {
-  const fields: Field[] = []
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = raw[at] ?? ''
-    if (!name.startsWith(':')) fields.push([name, raw[at + 1] ?? ''])
+/** Fields of a section without its pseudo-fields, which come first, as they came. */
+export function fieldsOf(section: readonly Field[]): readonly Field[] {
+  let count = 0
+  while (section[count]?.[0].startsWith(':')) count++
+  return section.slice(count)
+}
+
+/** The pseudo-fields of a request, in a section that has those that it must have. */
+export function requestPseudo(section: readonly Field[]): RequestPseudo {
+  let method = ''
+  let scheme = 'https'
+  let authority: string | undefined
+  let path = ''
+  let protocol: string | undefined
+  for (const [name, value] of section) {
+    if (name === ':method') method = value
+    else if (name === ':scheme') scheme = value
+    else if (name === ':authority') authority = value
+    else if (name === ':path') path = value
+    else if (name === ':protocol') protocol = value
+    else break
   }
-  return fields
+  const isByHost = authority === undefined
+  authority ??= section.find(([name]) => name === 'host')?.[1]
+  return { method, scheme, authority, isByHost, path, protocol }
 }
 
-/** The pseudo-fields of a request. */
-export function requestPseudo(headers: IncomingHttpHeaders): RequestPseudo {
-  return {
-    method: headers[':method'] ?? 'GET',
-    scheme: headers[':scheme'] ?? 'https',
-    authority: headers[':authority'] ?? headers.host,
-    isByHost: headers[':authority'] === undefined,
-    path: headers[':path'] ?? '',
-    protocol: text(headers[':protocol']),
-  }
-}
-
-function text(value: string | readonly string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value : value?.[0]
-}
-
-/** The names of fields that may be in no table (RFC 7541 section 7.1.3), as the sender wants it. */
-export function sensitiveNames(headers: IncomingHttpHeaders): readonly string[] {
-  // A boundary: the symbol is not in the types of headers.
-  const names = (headers as { readonly [sensitiveHeaders]?: unknown })[sensitiveHeaders]
-  return Array.isArray(names) ? names.filter((name): name is string => typeof name === 'string') : []
+/** A response's section as a head. */
+export function responseHead(section: readonly Field[], sensitive: readonly string[]): BridgedResponseHead {
+  return { status: Number(section[0]?.[1] ?? 0), fields: section.slice(1), sensitive }
 }
 
 /** The absolute URL of a request. */
@@ -108,34 +67,31 @@ export function urlOfPseudo({ scheme, authority, path }: RequestPseudo, destinat
   return `${scheme}://${host}${path === '*' ? '' : path}`
 }
 
+/** The section of a request, as it is sent. */
+export function requestSection(head: BridgedRequestHead): readonly Field[] {
+  const { method, scheme, authority, path, protocol, isByHost } = head
+  const pseudo: Field[] = [[':method', method]]
+  if (!isByHost) pseudo.push([':authority', authority])
+  if (method !== 'CONNECT' || protocol !== undefined) pseudo.push([':scheme', scheme], [':path', path])
+  if (protocol !== undefined) pseudo.push([':protocol', protocol])
+  return outgoing(head.fields, pseudo)
+}
+
 /**
- * Fields as `node:http2` sends them, without those that are about one connection.
+ * Fields as they are sent, without those that are about one connection.
  *
- * @param pseudo - The pseudo-fields, which come first.
- * @param sensitive - The names of those that may be in no table.
+ * @param section - The pseudo-fields, which come first.
  */
-export function outgoing(
-  pseudo: Readonly<Record<string, string | number>>,
-  fields: readonly Field[],
-  sensitive: readonly string[] = [],
-): OutgoingHttpHeaders {
-  // Without a prototype: there are fields named `constructor`. A boundary: the type of such an object is not told.
-  const headers: OutgoingHttpHeaders = Object.create(null) as OutgoingHttpHeaders
-  Object.assign(headers, pseudo)
+export function outgoing(fields: readonly Field[], section: Field[] = []): readonly Field[] {
   const named = namedByConnection(fields)
-  for (const [given, value] of fields) {
-    const name = given.toLowerCase()
+  for (const field of fields) {
+    const name = field[0].toLowerCase()
     if (OF_CONNECTION.has(name) || named?.has(name)) continue
     // RFC 9113 section 8.2.2.
-    if (name === 'te' && value.trim().toLowerCase() !== 'trailers') continue
-    const before = headers[name]
-    if (before === undefined) headers[name] = value
-    else if (Array.isArray(before)) before.push(value)
-    else if (!SINGLE.has(name)) headers[name] = [String(before), value]
+    if (name === 'te' && field[1].trim().toLowerCase() !== 'trailers') continue
+    section.push(name === field[0] ? field : [name, field[1]])
   }
-  // A boundary: the symbol is not in the types of headers.
-  if (sensitive.length > 0) (headers as Record<symbol, unknown>)[sensitiveHeaders] = [...sensitive]
-  return headers
+  return section
 }
 
 /** The names that a `connection` field says are about this connection. */

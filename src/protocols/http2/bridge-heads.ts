@@ -1,6 +1,4 @@
 /** Heads that rules edit as octets, and answers that are octets: as far as HTTP/2 has a way to say them. */
-import { constants } from 'node:http2'
-
 import { HttpResponse } from '../../exchange.ts'
 import type { HeadPart } from '../../fault.ts'
 import type { Answer } from '../../middleware.ts'
@@ -10,6 +8,7 @@ import { writeResponseHead } from '../http1/write.ts'
 import { http2Fields } from './bridge-fields.ts'
 import type { BridgedResponseHead } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
+import { ERROR_CODE } from './frame.ts'
 
 /** A head in which each line is one that HTTP/2 can say (RFC 9113 section 8.2.1), and whose lines end as they should. */
 const SOUND = /^HTTP\/1\.\d [2-5]\d\d(?: [^\0\r\n]*)?\r\n(?:[\w!#$%&'*+.^`|~-]+:[^\0\r\n]*\r\n)*\r\n$/
@@ -65,5 +64,5 @@ export async function answerRaw(of: BridgedExchange, how: Extract<Answer, { kind
   if (how.end === 'reset') {
     of.end('fault')
     of.bridge.breakDown('reset')
-  } else of.reset('fault', constants.NGHTTP2_PROTOCOL_ERROR)
+  } else of.reset('fault', ERROR_CODE.protocolError)
 }

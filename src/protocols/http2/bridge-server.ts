@@ -1,10 +1,9 @@
 /** The servers of a bridge, whichever version of HTTP they speak: what is sent to them, and what comes of it. */
-import type { Writable } from 'node:stream'
-
 import type { Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
-import type { Pump } from '../../internal/pump.ts'
-import type { GoAway } from './frame-watch.ts'
+import type { Holdable } from '../../internal/pump.ts'
+import type { OctetWriter } from '../../internal/writable.ts'
+import type { GoAway } from './go-away.ts'
 
 /** The head of a request on its way to a server, as HTTP/2 has it. */
 export interface BridgedRequestHead {
@@ -53,13 +52,15 @@ export interface ResponseHandlers {
 /** A request that is on its way to a server. */
 export interface ServerRequest {
   /** Takes the body. */
-  readonly writer: Writable
+  readonly writer: OctetWriter
   /** What reads the response: held while its client has enough. */
-  readonly pump: Pump
+  readonly pump: Holdable
   /** The stream that it has at the server, in HTTP/2. */
   readonly streamId: number | undefined
   /** Whether the connection had another request before, so that it may end at any time. */
   readonly isKept: boolean
+  /** Calls `done` when what was written has been sent, or never will be. */
+  afterSent(done: () => void): void
   /** The request is whole. */
   end(trailers: readonly Field[]): void
   /** Ends the connection to the server, with all that is under way on it: `close` sends no more, and reads on. */

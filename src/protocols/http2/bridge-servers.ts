@@ -1,6 +1,4 @@
 /** The servers that the requests of one bridge go to: found, or connected, by where a request is for. */
-import type { Settings } from 'node:http2'
-
 import type { OtherServer } from '../../connection.ts'
 import { isSameAuthority } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
@@ -8,6 +6,7 @@ import type { BridgeServer, ServerWatcher } from './bridge-server.ts'
 import type { Bridge } from './bridge.ts'
 import { Http1Server } from './http1-server.ts'
 import { Http2Server } from './http2-server.ts'
+import type { Http2Settings } from './settings.ts'
 
 /** What servers of HTTP/2 are offered: both, most wanted first. */
 const BOTH: readonly string[] = ['h2', 'http/1.1']
@@ -47,7 +46,7 @@ export class BridgeServers {
    * @param waitMs - Longest wait for these.
    * @throws {@link MitmError} as `connection.open`.
    */
-  async mirror(destination: Destination, waitMs: number): Promise<Settings | undefined> {
+  async mirror(destination: Destination, waitMs: number): Promise<Http2Settings | undefined> {
     await this.connect(destination)
     const server = this.ready(destination)
     if (!(server instanceof Http2Server)) return undefined

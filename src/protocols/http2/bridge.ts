@@ -1,14 +1,11 @@
 /**
- * HTTP/2 taken apart and put together again: a session of `node:http2` with the client, others with servers, and between
+ * HTTP/2 taken apart and put together again: a session with the client, others with servers, and between
  * them one exchange after the other, which rules may change, answer and break. Here is what they share: the session with the
  * client, and how all of it ends.
  */
-import { constants, performServerHandshake } from 'node:http2'
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, Settings } from 'node:http2'
-
 import type { Connection, ConnectionEndReason, StreamEnd } from '../../connection.ts'
 import { errorText, isMitmError, MitmError } from '../../errors.ts'
-import type { ExchangeEndReason } from '../../exchange.ts'
+import type { ExchangeEndReason, Field } from '../../exchange.ts'
 import type { IdleTimer } from '../../internal/idle-timer.ts'
 import type { Destination } from '../../protocol.ts'
 import { SlowClosing } from '../http/slow-closing.ts'
@@ -16,13 +13,16 @@ import { parseAuthority } from '../http1/head.ts'
 import { BridgeServers } from './bridge-servers.ts'
 import { BridgedExchange } from './bridged-exchange.ts'
 import { CLIENT_LEAVES_MS } from './drain.ts'
-import { FRAME, MAX_STREAM_ID } from './frame.ts'
-import type { FrameGate } from './frame-gate.ts'
-import type { FrameWatch, GoAway } from './frame-watch.ts'
+import { ERROR_CODE, FRAME, MAX_STREAM_ID, PREFACE } from './frame.ts'
+import type { FrameOutput } from './frame-output.ts'
 import { writeGoAway } from './frame-write.ts'
-import { CONNECTION_WINDOW_BYTES, SESSION_LIMITS } from './http2-server.ts'
+import type { GoAway } from './go-away.ts'
 import { injectHttp2Faults } from './http2-faults.ts'
-import { SessionStream } from './session-stream.ts'
+import { requestPseudo } from './bridge-fields.ts'
+import { Session } from './session.ts'
+import type { OpenedStream } from './session.ts'
+import type { Http2Settings } from './settings.ts'
+import type { Http2Stream } from './stream.ts'
 import { SettingsFaults } from './settings-faults.ts'
 import { settingsForClient, settingsOf } from './first-settings.ts'
 
@@ -41,8 +41,7 @@ export class Bridge {
   /** Whether the client speaks in clear, so that it knew beforehand that HTTP/2 is understood. */
   readonly isClear: boolean
   /** What the client said first of itself. */
-  clientSettings: Settings = {}
-  session: ServerHttp2Session | undefined
+  clientSettings: Http2Settings = {}
   /** SETTINGS that faults have sent. */
   settings: SettingsFaults | undefined
   /** Answers to pings of the client that a fault holds. */
@@ -52,11 +51,10 @@ export class Bridge {
   isOver = false
   readonly #open = new Set<BridgedExchange>()
   /** Streams of exchanges that are over, while the last of their octets are on their way. */
-  readonly #leaving = new Set<ServerHttp2Stream>()
+  readonly #leaving = new Set<Http2Stream>()
   /** Called when there are none of those. */
   #onLeft: (() => void) | undefined
-  #stream: SessionStream | undefined
-  #lastStreamId = 0
+  #session: Session | undefined
   /** The last stream that was opened before the head of any response has left. */
   #lastUnproven = Number.POSITIVE_INFINITY
   /** The last stream of which the client was told that it is answered. */
@@ -74,21 +72,19 @@ export class Bridge {
     this.isClear = connection.clientTls === undefined
   }
 
-  /** How the client has ended its streams. */
-  get watch(): FrameWatch {
-    if (!this.#stream) throw new TypeError('The bridge has not begun')
-    return this.#stream.watch
-  }
-
   /** The exchanges that are under way. */
   get open(): ReadonlySet<BridgedExchange> {
     return this.#open
   }
 
-  /** What leaves for the client passes here. */
-  get gate(): FrameGate {
-    if (!this.#stream) throw new TypeError('The bridge has not begun')
-    return this.#stream.gate
+  /** What leaves for the client. */
+  get output(): FrameOutput {
+    if (!this.#session) throw new TypeError('The bridge has not begun')
+    return this.#session.output
+  }
+
+  get #lastStreamId(): number {
+    return this.#session?.lastOpened ?? 0
   }
 
   /**
@@ -109,7 +105,7 @@ export class Bridge {
       signal.addEventListener('abort', onAbort)
       this.#idle = flow.watchIdle((error) => this.fail(error))
       flow.listen({
-        drain: () => this.goAway(constants.NGHTTP2_NO_ERROR),
+        drain: () => this.goAway(ERROR_CODE.noError),
         faultsAdded: () => this.#adoptFaults(),
       })
       if (signal.aborted) onAbort()
@@ -120,73 +116,63 @@ export class Bridge {
   async #begin(first: Buffer): Promise<void> {
     const { destination, flow, isTunnelled, client } = this.connection
     this.clientSettings = settingsOf(first) ?? {}
-    let settings: Settings | undefined
+    let settings: Http2Settings | undefined
     if (isTunnelled && destination && !flow.mayAnswer(destination)) {
       // A failure is told to the client in answer to its requests, which try again.
       settings = await this.servers.mirror(destination, SETTINGS_WAIT_MS).catch(() => undefined)
     }
     if (this.isOver || !client.reader || !client.writer) return
-    this.#stream = new SessionStream(
-      {
-        reader: client.reader,
-        writer: client.writer,
-        from: 'client',
-        bufferSize: this.bufferSize,
-        hook: (octets) => this.connection.clientData(octets),
-        touched: () => this.touch(),
-        goAway: (goAway) => this.#onGoAway(goAway),
-        ended: (end) => this.#clientEnded(end),
-        broken: (error) => this.#clientBroken(error),
-        failed: (error) => this.fail(error),
-      },
-      first,
-    )
-    const forget = this.gate.filter((type) => {
+    const told = settingsForClient(settings, flow.settings.maxHeadBytes)
+    const session = new Session({
+      reader: client.reader,
+      writer: client.writer,
+      from: 'client',
+      bufferSize: this.bufferSize,
+      settings: told,
+      maxListBytes: told.maxHeaderListSize ?? Infinity,
+      hook: (octets) => this.connection.clientData(octets),
+      touched: () => this.touch(),
+      opened: (opened) => this.#onStream(opened),
+      settingsCame: () => undefined,
+      goAway: (goAway) => this.#onGoAway(goAway),
+      ended: (end) => this.#clientEnded(end),
+      broken: (error, code) => this.#clientBroken(error, code),
+      failed: (error) => this.fail(error),
+    })
+    this.#session = session
+    this.settings = new SettingsFaults(session, told)
+    const forget = session.output.filter((type) => {
       if (type === FRAME.headers) {
         forget()
         this.#lastUnproven = this.#lastStreamId
       }
       return 'pass'
     })
-    const told = settingsForClient(settings, flow.settings.maxHeadBytes)
-    const session = performServerHandshake(this.#stream, {
-      settings: told,
-      // Without a table of its own, frames of other making can be put between those of the session.
-      maxDeflateDynamicTableSize: 0,
-      ...SESSION_LIMITS,
-    })
-    this.session = session
-    this.settings = new SettingsFaults(session, told)
-    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
-    session.on('stream', (stream, headers, flags, raw?: string[]) => this.#onStream(stream, headers, flags, raw ?? []))
-    session.on('error', (error) => this.#sessionFailed(error))
-    session.once('close', () => this.#sessionClosed())
+    session.start(first.subarray(PREFACE.length))
   }
 
-  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
+  #onStream(opened: OpenedStream): void {
     this.touch()
-    const { id = 0 } = stream
-    this.#lastStreamId = Math.max(this.#lastStreamId, id)
-    const destination = this.#destinationOf(headers)
+    const { stream, section } = opened
+    const { id } = stream
+    const destination = this.#destinationOf(section)
     if (this.isOver || !destination || id > this.#lastAllowed) {
-      stream.on('error', () => undefined)
       // The client has been told, or is about to be: it opens it again elsewhere.
-      if (id > this.#lastAllowed) this.gate.silence(id)
-      stream.close(constants.NGHTTP2_REFUSED_STREAM)
+      if (id > this.#lastAllowed) this.output.silence(id)
+      stream.close(ERROR_CODE.refusedStream)
       return
     }
-    const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
-    const exchange = new BridgedExchange(this, { stream, headers, raw, destination, hasBody })
+    const exchange = new BridgedExchange(this, opened, destination)
     this.#open.add(exchange)
     exchange.start()
   }
 
   /** A tunnel has one destination; without one, each request says where it is for. */
-  #destinationOf(headers: IncomingHttpHeaders): Destination | undefined {
+  #destinationOf(section: readonly Field[]): Destination | undefined {
     const { destination, isTunnelled } = this.connection
     if (isTunnelled && destination) return destination
     const tls = !this.isClear
-    const named = parseAuthority(headers[':authority'] ?? headers.host ?? '', tls ? 443 : 80)
+    const named = parseAuthority(requestPseudo(section).authority ?? '', tls ? 443 : 80)
     return named ? { ...named, tls } : destination
   }
 
@@ -194,7 +180,7 @@ export class Bridge {
   ended(exchange: BridgedExchange): void {
     this.#open.delete(exchange)
     const { stream, exchange: record } = exchange
-    const isToLeave = record.endReason !== undefined && LEAVING.has(record.endReason) && !stream.destroyed
+    const isToLeave = record.endReason !== undefined && LEAVING.has(record.endReason) && !stream.isClosed
     if (isToLeave) {
       this.#leaving.add(stream)
       stream.once('close', () => this.#left(stream))
@@ -202,7 +188,7 @@ export class Bridge {
     if (this.#drainReason) setImmediate(() => this.#drained())
   }
 
-  #left(stream: ServerHttp2Stream): void {
+  #left(stream: Http2Stream): void {
     this.#leaving.delete(stream)
     // What the session has just said leaves first.
     if (this.#leaving.size === 0) setImmediate(() => this.#onLeft?.())
@@ -228,13 +214,8 @@ export class Bridge {
 
   /** Tells the client to go, and which stream is the last that is answered; what it was told before is not taken back. */
   sendGoAway(code: number, lastStreamId: number, debugData?: Buffer): void {
-    const isFirst = this.#lastAllowed === Number.POSITIVE_INFINITY
     this.#lastAllowed = Math.min(this.#lastAllowed, lastStreamId)
-    if (!this.#stream) return
-    const { gate } = this.#stream
-    // The session knows nothing of it, and would name another stream when it ends.
-    if (isFirst) gate.filter((type) => (type === FRAME.goAway ? 'drop' : 'pass'))
-    gate.inject(writeGoAway(this.#lastAllowed, code, debugData))
+    this.#session?.output.control(writeGoAway(this.#lastAllowed, code, debugData))
   }
 
   /** Whether the client knew that its connection works when it opened a stream: it had got the head of a response on it. */
@@ -278,7 +259,7 @@ export class Bridge {
   breakDown(how: 'close' | 'reset' | 'halfClose'): void {
     if (this.isOver) return
     if (how === 'halfClose') {
-      this.#stream?.stopSending()
+      this.#session?.stopSending()
       this.connection.client.writer?.end()
       return
     }
@@ -308,7 +289,7 @@ export class Bridge {
     for (const { exchange, request, stream } of this.#open) {
       if (exchange.http2) exchange.http2.goAwayCode = code
       const serverId = request.server?.streamId
-      if (serverId === undefined || serverId <= lastStreamId) last = Math.max(last, stream.id ?? 0)
+      if (serverId === undefined || serverId <= lastStreamId) last = Math.max(last, stream.id)
       else isAll = false
     }
     // It will say later which one is the last: until then there may be others.
@@ -343,14 +324,14 @@ export class Bridge {
     this.fail()
   }
 
-  #clientBroken(error: Error): void {
-    this.sendGoAway(constants.NGHTTP2_PROTOCOL_ERROR, this.#lastStreamId)
-    this.#sessionFailed(error)
-    this.#sessionClosed()
+  #clientBroken(error: Error, code: number): void {
+    if (this.isOver) return
+    this.sendGoAway(code, this.#lastStreamId)
+    this.#reportBroken(error)
+    this.fail()
   }
 
-  #sessionFailed(error: Error): void {
-    if (this.isOver) return
+  #reportBroken(error: Error): void {
     if (this.isFaulty) {
       this.connection.end('fault')
       return
@@ -358,12 +339,6 @@ export class Bridge {
     const text = `The client ${this.connection.client} broke the rules of HTTP/2: ${errorText(error)}`
     this.connection.report(new MitmError('MITM_HTTP2_FAILED', text, { side: 'client', cause: error }))
     this.connection.end('failed')
-  }
-
-  #sessionClosed(): void {
-    if (this.isOver) return
-    this.connection.end(this.#drainReason ?? 'client-closed')
-    this.fail()
   }
 
   /** Ends the connection: with an error, or without one when it is done. */
@@ -379,8 +354,7 @@ export class Bridge {
       if (isMitmError(error)) exchange.exchange.error ??= error
       exchange.end(exchange.tunnel && reason !== 'fault' ? 'upgraded' : reason)
     }
-    this.#stream?.cut()
-    if (this.session && !this.session.destroyed) this.session.destroy()
+    this.#session?.cut()
     this.servers.cut()
     this.#settle?.(error)
   }

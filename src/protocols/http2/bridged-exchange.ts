@@ -2,20 +2,17 @@
  * One exchange of a bridge: its stream at the client, and what is done to it. `BridgedRequest` takes its request to a server,
  * `BridgedResponse` takes a response back; what rules want of it is done in `bridge-intervention.ts`.
  */
-import { constants } from 'node:http2'
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-
 import { errorText } from '../../errors.ts'
 import type { MitmError } from '../../errors.ts'
 import { Exchange, HttpRequest } from '../../exchange.ts'
-import type { ExchangeEndReason } from '../../exchange.ts'
+import type { ExchangeEndReason, Field } from '../../exchange.ts'
 import type { FaultFeed } from '../../fault.ts'
 import { Http2Facts } from '../../http2-facts.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { ExchangeFaults } from '../http/exchange-faults.ts'
-import { fieldsOf, requestPseudo, sensitiveNames, urlOfPseudo } from './bridge-fields.ts'
+import { fieldsOf, requestPseudo, urlOfPseudo } from './bridge-fields.ts'
 import { intervene } from './bridge-intervention.ts'
 import type { BridgedRequestHead } from './bridge-server.ts'
 import type { Bridge } from './bridge.ts'
@@ -23,24 +20,15 @@ import { BridgedRequest } from './bridged-request.ts'
 import { BridgedResponse } from './bridged-response.ts'
 import type { BridgedTunnel } from './bridged-tunnel.ts'
 import { FaultyMessage } from './faulty-message.ts'
+import { ERROR_CODE } from './frame.ts'
 import { noteSentAgain } from './sent-again.ts'
-
-/** What a client has sent of a request, when its head has come. */
-export interface IncomingRequest {
-  readonly stream: ServerHttp2Stream
-  readonly headers: IncomingHttpHeaders
-  /** Names and values, in order. */
-  readonly raw: readonly string[]
-  /** Where it is for. */
-  readonly destination: Destination
-  /** Whether a body, or trailers, may follow. */
-  readonly hasBody: boolean
-}
+import type { OpenedStream } from './session.ts'
+import type { Http2Stream, StreamHandlers } from './stream.ts'
 
 /** One exchange of a bridge. */
-export class BridgedExchange {
+export class BridgedExchange implements StreamHandlers {
   readonly bridge: Bridge
-  readonly stream: ServerHttp2Stream
+  readonly stream: Http2Stream
   readonly exchange: Exchange
   /** Where the request is for, as the client said. */
   readonly destination: Destination
@@ -61,23 +49,22 @@ export class BridgedExchange {
   isOver = false
   #controller: AbortController | undefined
 
-  constructor(bridge: Bridge, { stream, headers, raw, destination, hasBody }: IncomingRequest) {
-    const pseudo = requestPseudo(headers)
+  constructor(bridge: Bridge, { stream, section, sensitive, hasBody }: OpenedStream, destination: Destination) {
+    const pseudo = requestPseudo(section)
     const { authority = '', method, path } = pseudo
-    const fields = fieldsOf(raw)
+    const fields = fieldsOf(section)
     this.bridge = bridge
     this.stream = stream
     this.destination = destination
     this.hasBody = hasBody
-    this.head = { ...pseudo, authority, fields, sensitive: sensitiveNames(headers) }
+    this.head = { ...pseudo, authority, fields, sensitive }
     const url = urlOfPseudo(pseudo, destination)
     const request = new HttpRequest({ method, url, target: path, httpVersion: 'HTTP/2', fields })
     this.exchange = new Exchange(bridge.connection, request)
-    this.exchange.http2 = new Http2Facts(stream.id ?? 0)
+    this.exchange.http2 = new Http2Facts(stream.id)
     this.request = new BridgedRequest(this)
     this.response = new BridgedResponse(this)
-    stream.on('error', () => undefined)
-    stream.once('close', () => this.#onClose())
+    stream.handlers = this
   }
 
   /** Begins: asks the middlewares, and sends the request on. */
@@ -122,14 +109,14 @@ export class BridgedExchange {
     if (this.isOver) return
     this.exchange.error = error
     this.bridge.connection.report(error)
-    this.reset('failed', constants.NGHTTP2_INTERNAL_ERROR)
+    this.reset('failed', ERROR_CODE.internalError)
   }
 
   /** Ends it, and its streams on both sides. @param code - What the client is told by RST_STREAM. */
   reset(reason: ExchangeEndReason, code: number): void {
     this.end(reason)
-    this.request.abort(constants.NGHTTP2_CANCEL)
-    if (!this.stream.closed) this.stream.close(code)
+    this.request.abort(ERROR_CODE.cancel)
+    this.stream.close(code)
   }
 
   /** The server has reset its stream: so is that of the client, behind what came before. */
@@ -137,9 +124,7 @@ export class BridgedExchange {
     const { stream } = this
     if (this.exchange.http2) this.exchange.http2.resetCode = code
     this.end('server-reset')
-    this.response.afterLeft(() => {
-      if (!stream.closed) stream.close(code)
-    })
+    stream.afterSent(() => stream.close(code))
   }
 
   /** Ends it when request and response are both over. */
@@ -166,16 +151,21 @@ export class BridgedExchange {
     this.bridge.ended(this)
   }
 
-  #onClose(): void {
-    const { watch } = this.bridge
-    const streamId = this.stream.id ?? 0
-    const reset = watch.resetOf(streamId)
-    watch.forget(streamId)
+  // What the client sends.
+
+  data(octets: Buffer): MaybePromise<void> {
+    return this.request.onBody(octets)
+  }
+
+  ended(trailers: readonly Field[]): void {
+    this.request.onEnd(trailers)
+  }
+
+  aborted(code: number): void {
     if (this.isOver) return
-    const code = reset ?? this.stream.rstCode ?? constants.NGHTTP2_CANCEL
     const { bridge } = this
     // So Chromium leaves where a ping of its own is not answered; it asks again elsewhere.
-    if (bridge.heldPings > 0 && code === constants.NGHTTP2_PROTOCOL_ERROR) noteSentAgain([this], 'refused')
+    if (bridge.heldPings > 0 && code === ERROR_CODE.protocolError) noteSentAgain([this], 'refused')
     if (this.exchange.http2) this.exchange.http2.resetCode = code
     this.request.abort(code)
     this.end('client-reset')

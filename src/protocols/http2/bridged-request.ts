@@ -1,17 +1,15 @@
 /** The request of an exchange of a bridge, on its way from the client to a server. */
-import type { IncomingHttpHeaders } from 'node:http2'
-
 import { errorText, isMitmError } from '../../errors.ts'
 import type { Field } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
-import { Pump, writeThrough } from '../../internal/pump.ts'
+import { writeThrough } from '../../internal/pump.ts'
+import type { Holdable } from '../../internal/pump.ts'
 import type { Destination } from '../../protocol.ts'
 import type { BodyPipe } from '../http/body-pipe.ts'
 import { noResponse } from '../http/error-response.ts'
 import { codedFailure } from '../http/messages.ts'
 import { answerError } from './bridge-answer.ts'
-import { fieldsOf } from './bridge-fields.ts'
 import type { BridgedRequestHead, ResponseHandlers, ServerFailure, ServerRequest } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
 import { InOrder } from './in-order.ts'
@@ -43,7 +41,6 @@ export class BridgedRequest {
   /** The request to the server, once it has been sent. */
   #server: ServerRequest | undefined
   readonly #of: BridgedExchange
-  readonly #pump: Pump | undefined
   readonly #out: InOrder
   #held: Buffer[] = []
   #trailers: readonly Field[] = []
@@ -53,24 +50,7 @@ export class BridgedRequest {
 
   constructor(of: BridgedExchange) {
     this.#of = of
-    const { stream, bridge, hasBody } = of
     this.#out = new InOrder((octets) => this.#write(octets))
-    if (!hasBody) return
-    stream.once('trailers', (_: IncomingHttpHeaders, __: number, raw?: string[]) => {
-      this.#trailers = fieldsOf(raw ?? [])
-    })
-    this.#pump = new Pump(
-      stream,
-      {
-        data: (octets) => this.#guarded(() => this.#onBody(octets)),
-        end: (end) => {
-          if (end.kind === 'end') void this.#guarded(() => this.#onEnd())
-        },
-        lost: () => undefined,
-        failed: (error) => bridge.fail(error),
-      },
-      bridge.bufferSize,
-    )
   }
 
   /** The request to the server, once it has been sent. */
@@ -79,17 +59,13 @@ export class BridgedRequest {
   }
 
   /** What reads the client's stream: held while the server has enough. */
-  get pump(): Pump | undefined {
-    return this.#pump
+  get pump(): Holdable {
+    return this.#of.stream
   }
 
-  /** Begins to read. */
+  /** Begins: without a body it is over. */
   start(): void {
-    if (this.#pump) this.#pump.start()
-    else {
-      this.#over([])
-      this.#of.stream.resume()
-    }
+    if (!this.#of.hasBody) this.#over([])
   }
 
   /**
@@ -216,7 +192,7 @@ export class BridgedRequest {
 
   #write(octets: Buffer): MaybePromise<void> {
     const { faults, faulty } = this.#of
-    if (!faults) return writeThrough(this.#server?.writer, octets, this.#pump)
+    if (!faults) return writeThrough(this.#server?.writer, octets, this.pump)
     const wait = faults.server.add(octets)
     faulty?.flush()
     return wait
@@ -249,13 +225,23 @@ export class BridgedRequest {
   /** The exchange is over. */
   close(): void {
     clearTimeout(this.#deadline)
-    this.#pump?.stop()
     this.pipe?.close()
     // Nobody looks at what the client still sends.
-    if (!this.#of.stream.readableEnded) this.#of.stream.resume()
+    this.#of.stream.discard()
   }
 
-  #onBody(octets: Buffer): MaybePromise<void> {
+  /** Takes octets of the client's body. */
+  onBody(octets: Buffer): MaybePromise<void> {
+    return this.#guarded(() => this.#take(octets))
+  }
+
+  /** All of the client's request has come. */
+  onEnd(trailers: readonly Field[]): void {
+    this.#trailers = trailers
+    void this.#guarded(() => this.#end())
+  }
+
+  #take(octets: Buffer): MaybePromise<void> {
     const { exchange, tunnel, bridge } = this.#of
     exchange.request.addBody(octets)
     if (tunnel) return tunnel.data('client', octets)
@@ -275,7 +261,7 @@ export class BridgedRequest {
     }
   }
 
-  async #onEnd(): Promise<void> {
+  async #end(): Promise<void> {
     const { tunnel } = this.#of
     if (tunnel) await tunnel.ended('client')
     else if (this.mode === 'pipe') await this.pipe?.end(this.#trailers)

@@ -1,10 +1,8 @@
 /** The response of an exchange of a bridge, on its way from a server, or from a rule, to the client. */
-import { errorText } from '../../errors.ts'
 import { HttpResponse } from '../../exchange.ts'
 import type { Exchange, Field } from '../../exchange.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { writeThrough } from '../../internal/pump.ts'
-import { afterWritten } from '../../internal/writable.ts'
 import type { BodyPipe } from '../http/body-pipe.ts'
 import { outgoing } from './bridge-fields.ts'
 import { answerError } from './bridge-answer.ts'
@@ -14,6 +12,7 @@ import type { BridgedExchange } from './bridged-exchange.ts'
 import type { Mode } from './bridged-request.ts'
 import { BridgedTunnel } from './bridged-tunnel.ts'
 import { InOrder } from './in-order.ts'
+import { malformed } from './section-check.ts'
 import { failureOf } from './server-failure.ts'
 
 /** The way of a response. */
@@ -27,15 +26,10 @@ export class BridgedResponse {
   readonly #out: InOrder
   /** The code with which the server's stream was closed. */
   #closedWith: number | undefined
-  #trailers: readonly Field[] = []
-  /** Whether all of it has left. */
-  #hasLeft = false
-  #onLeft: (() => void) | undefined
 
   constructor(of: BridgedExchange) {
     this.#of = of
     this.#out = new InOrder((octets) => this.#write(octets))
-    of.stream.once('wantTrailers', () => this.#sendTrailers())
   }
 
   /** Takes an interim response, and sends it on. */
@@ -45,12 +39,10 @@ export class BridgedResponse {
     response.finish()
     exchange.interim.push(response)
     const isKnown = status === 100 && request.hasContinued
-    if (isKnown || exchange.response || stream.headersSent || stream.closed || stream.destroyed) return
-    try {
-      stream.additionalHeaders(outgoing({ ':status': status }, fields))
-    } catch {
-      // What HTTP/2 has no way to say is left out: nobody depends on an interim response.
-    }
+    if (isKnown || exchange.response || stream.headersSent || stream.isClosed) return
+    const section = outgoing(fields, [[':status', String(status)]])
+    // What HTTP/2 has no way to say is left out: nobody depends on an interim response.
+    if (malformed(section, 'response') === undefined) stream.respond(section, { isInterim: true })
   }
 
   /** Takes the head of the server's response. @param isWhole - Whether nothing follows. */
@@ -131,9 +123,7 @@ export class BridgedResponse {
     if (of.exchange.http2) of.exchange.http2.resetCode = this.#closedWith
     of.end(of.tunnel ? 'upgraded' : 'complete')
     const code = this.#closedWith
-    this.afterLeft(() => {
-      if (!of.stream.closed) of.stream.close(code)
-    })
+    of.stream.afterSent(() => of.stream.close(code))
   }
 
   /** Sends a head on. `isWhole`: whether no body and no trailers follow; `sensitive`: the fields that may be in no table. */
@@ -153,20 +143,12 @@ export class BridgedResponse {
 
   #sendHead({ status, fields }: HttpResponse, endStream: boolean, sensitive: readonly string[] | undefined): void {
     const { stream, exchange, destination } = this.#of
-    if (stream.destroyed || stream.closed || stream.headersSent) return
-    // Not in the types: whether a Date field is put in where there is none.
-    const options: { endStream: boolean; waitForTrailers: boolean; sendDate: boolean } = {
-      endStream,
-      waitForTrailers: !endStream,
-      sendDate: false,
-    }
-    this.#hasLeft = endStream
-    try {
-      stream.respond(outgoing({ ':status': status }, fields, sensitive), options)
-    } catch (error) {
-      // What HTTP/2 has no way to say.
-      this.#of.breakOff(failureOf({ kind: 'malformed', reason: errorText(error) }, exchange, destination))
-    }
+    if (stream.isClosed || stream.headersSent) return
+    const section = outgoing(fields, [[':status', String(status)]])
+    const problem = malformed(section, 'response')
+    // What HTTP/2 has no way to say.
+    if (problem !== undefined) this.#of.breakOff(failureOf({ kind: 'malformed', reason: problem }, exchange, destination))
+    else stream.respond(section, { endStream, sensitive })
   }
 
   /** Sends octets of the body on; a promise when the sender has to wait. */
@@ -184,20 +166,18 @@ export class BridgedResponse {
 
   /** The body has gone: ends it, with its trailers. */
   async end(trailers: readonly Field[]): Promise<void> {
-    this.#trailers = trailers
     this.#of.exchange.response?.finish(true, trailers)
     const before = this.#out.settled()
     if (before) await before
     const { faulty } = this.#of
-    if (faulty) await faulty.endResponse(() => this.endStream())
-    else this.endStream()
+    if (faulty) await faulty.endResponse(() => this.endStream(trailers))
+    else this.endStream(trailers)
     this.over(trailers)
   }
 
   /** Ends the stream behind what was written. */
-  endStream(): void {
-    const { stream } = this.#of
-    if (!stream.writableEnded && !stream.destroyed) stream.end()
+  endStream(trailers: readonly Field[] = []): void {
+    this.#of.stream.end(outgoing(trailers))
   }
 
   /** Nothing more is sent of it. */
@@ -212,23 +192,5 @@ export class BridgedResponse {
   /** The exchange is over. */
   close(): void {
     this.pipe?.close()
-  }
-
-  #sendTrailers(): void {
-    const { stream } = this.#of
-    if (!stream.destroyed && !stream.closed) stream.sendTrailers(outgoing({}, this.#trailers))
-    // They leave in this turn.
-    setImmediate(() => {
-      this.#hasLeft = true
-      this.#onLeft?.()
-    })
-  }
-
-  /** Calls `done` when all that was sent has left, up to here: a reset that comes next would overtake it. */
-  afterLeft(done: () => void): void {
-    const { stream } = this.#of
-    if (stream.destroyed || this.#hasLeft || !stream.headersSent) done()
-    else if (stream.writableEnded) this.#onLeft = done
-    else afterWritten(stream, done)
   }
 }

@@ -1,6 +1,4 @@
 /** A stream that has become a tunnel by CONNECT: a WebSocket (RFC 8441), or octets (RFC 9113 section 8.5). */
-import { constants } from 'node:http2'
-
 import type { Side } from '../../errors.ts'
 import { HttpResponse } from '../../exchange.ts'
 import type { ExchangeEndReason, Field } from '../../exchange.ts'
@@ -11,6 +9,7 @@ import { beginWebSocket } from '../websocket/observe.ts'
 import { WebSocketRelay } from '../websocket/relay.ts'
 import type { WebSocketTransport } from '../websocket/relay.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
+import { ERROR_CODE } from './frame.ts'
 
 /** Octets both ways on one stream. */
 export class BridgedTunnel implements WebSocketTransport {
@@ -87,7 +86,7 @@ export class BridgedTunnel implements WebSocketTransport {
 
   finish(how: 'close' | 'reset', reason: ExchangeEndReason): void {
     if (how === 'reset') {
-      this.#of.reset(reason, constants.NGHTTP2_CANCEL)
+      this.#of.reset(reason, ERROR_CODE.cancel)
       return
     }
     this.#of.end(reason)

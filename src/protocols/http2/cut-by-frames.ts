@@ -21,7 +21,7 @@ function resetBy(of: BridgedExchange, side: Side, code: number): void {
   if (mishap === 'http1Demanded') noteSentAgain(bridge.open, mishap, of)
   else if (mishap) noteSentAgain([of], mishap)
   of.end('fault')
-  bridge.gate.inject(writeReset(stream.id ?? 0, code))
+  bridge.output.inject(writeReset(stream.id, code))
   if (side === 'server') request.abort(code)
   abandon(of)
 }
@@ -33,10 +33,10 @@ function goAwayBy(
   { code, last }: Extract<Http2Cut, { kind: 'goAway' }>,
 ): void {
   const { bridge, stream } = of
-  const id = stream.id ?? 0
+  const id = stream.id
   const lastStream = last === 'before' ? Math.max(0, id - 2) : last
   const mishap = mishapOfGoAway(code)
-  const beyond = [...bridge.open].filter((each) => (each.stream.id ?? 0) > lastStream)
+  const beyond = [...bridge.open].filter((each) => (each.stream.id) > lastStream)
   if (mishap === 'http1Demanded') noteSentAgain(bridge.open, mishap, of)
   else if (mishap) noteSentAgain(beyond, mishap)
   for (const { exchange } of bridge.open) if (exchange.http2) exchange.http2.goAwayCode = code

@@ -27,8 +27,6 @@ export class FaultyMessage implements FaultyExchange {
   readonly #serverWriter: MessageWriter
   /** Whether the server has been told that no more of the request comes. */
   #isCutOff = false
-  /** Resolves when the head of the response has left. */
-  #headLeft: Promise<void> | undefined
   #onResponseEnd: () => void = () => undefined
   #onRequestEnd: () => void = () => undefined
 
@@ -87,10 +85,7 @@ export class FaultyMessage implements FaultyExchange {
   /** Sends the head of the response: `send` does it, when all of it has passed. */
   beginResponse({ status, fields }: HttpResponse, send: () => void): void {
     const octets = writeResponseHead({ status, statusText: '', fields })
-    this.#clientWriter.expectHead(octets.length, () => {
-      this.#headLeft = this.#of.bridge.gate.whenHead(this.#of.stream.id ?? 0)
-      send()
-    })
+    this.#clientWriter.expectHead(octets.length, send)
     const { faults } = this.#of
     faults?.responded()
     faults?.begin('client', octets)
@@ -165,15 +160,21 @@ export class FaultyMessage implements FaultyExchange {
     if (how !== 'stall') bridge.breakDown(how)
   }
 
-  /** Resolves when the session has sent what passed before a cut. */
+  /** Resolves when what passed before a cut has been sent. */
   async #whenLeft({ side, http2 }: CutPart): Promise<void> {
+    const { request, stream, bridge } = this.#of
     if (side === 'server') {
-      await this.#serverWriter.whenLeft()
+      await new Promise<void>((resolve) => {
+        if (request.server) request.server.afterSent(resolve)
+        else resolve()
+      })
       return
     }
-    const left = this.#clientWriter.whenLeft()
-    if (!left) return
-    await Promise.all([left, this.#headLeft])
+    if (!stream.headersSent) return
+    await new Promise<void>((resolve) => {
+      stream.afterSent(resolve)
+    })
+    bridge.output.flush()
     if (!http2) await delay(AHEAD_MS)
   }
 

@@ -9,6 +9,9 @@ export const FRAME_HEAD_BYTES = 9
 /** The longest payload that an endpoint takes unless its SETTINGS say otherwise. */
 export const DEFAULT_MAX_FRAME_BYTES = 16_384
 
+/** How much may be sent before there is word of more room, unless SETTINGS say otherwise (RFC 9113 section 6.9.2). */
+export const DEFAULT_WINDOW_BYTES = 65_535
+
 /** What an HPACK table may hold unless SETTINGS say otherwise. */
 export const DEFAULT_TABLE_BYTES = 4096
 

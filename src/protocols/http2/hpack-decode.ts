@@ -7,6 +7,7 @@ import { DynamicTable, sizeOf, STATIC_TABLE } from './hpack-table.ts'
 const STATIC_COUNT = STATIC_TABLE.length
 /** Of literals that go into the table. */
 const INDEXED_PREFIX_BITS = 6
+const NONE: readonly string[] = Object.freeze([])
 /** Larger numbers than this are of nobody that means well. */
 const MAX_INTEGER = 2 ** 28
 
@@ -19,6 +20,10 @@ export class HpackDecoder {
   problem: string | undefined
   /** The most that the table may be set to hold, which is the receiver's to say (SETTINGS_HEADER_TABLE_SIZE). */
   maxTableBytes: number = DEFAULT_TABLE_BYTES
+  /** The names of the fields of the last list that may be in no table (RFC 7541 section 7.1.3). */
+  sensitive: readonly string[] = NONE
+  /** The size of the last list. */
+  listBytes = 0
 
   readonly #maxListBytes: number
   readonly #table = new DynamicTable()
@@ -56,6 +61,7 @@ export class HpackDecoder {
     this.#at = start
     this.#end = end
     const fields: Field[] = []
+    let sensitive: string[] | undefined
     let bytes = 0
     while (this.#at < end) {
       const first = octets[this.#at] ?? 0
@@ -68,12 +74,15 @@ export class HpackDecoder {
         const isKept = (first & 0xc0) === 0x40
         field = this.#literal(isKept ? INDEXED_PREFIX_BITS : 4)
         if (isKept && field) this.#table.add(field)
+        if ((first & 0xf0) === 0x10 && field) (sensitive ??= []).push(field[0])
       }
       if (!field) return undefined
       bytes += sizeOf(field)
       if (bytes > this.#maxListBytes) return this.#fail(`a field section larger than ${this.#maxListBytes} octets`)
       fields.push(field)
     }
+    this.sensitive = sensitive ?? NONE
+    this.listBytes = bytes
     return fields
   }
 

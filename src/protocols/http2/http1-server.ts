@@ -108,6 +108,7 @@ export class Http1Server implements BridgeServer {
       pump: this.#pump,
       streamId: undefined,
       isKept: this.#requestCount > 1,
+      afterSent: (done) => body.afterSent(done),
       end: (trailers) => body.finish(trailers),
       endConnection: (how) => {
         if (how === 'close') writer.end()
@@ -216,6 +217,11 @@ class BodyWriter extends Writable {
   finish(trailers: readonly Field[]): void {
     this.#trailers = trailers
     if (!this.writableEnded) this.end()
+  }
+
+  afterSent(done: () => void): void {
+    if (this.writableLength === 0 || this.writableEnded || this.destroyed) done()
+    else this.write('', () => done())
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {

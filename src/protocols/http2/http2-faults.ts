@@ -50,7 +50,7 @@ export async function injectHttp2Faults(of: BridgedExchange, feed: FaultFeed): P
 }
 
 function octetsOf(frames: readonly FaultyHttp2Frame[], { stream }: BridgedExchange): Buffer {
-  return Buffer.concat(frames.map((frame) => writeFaultyFrame(frame, stream.id ?? 0)))
+  return Buffer.concat(frames.map((frame) => writeFaultyFrame(frame, stream.id)))
 }
 
 /** GOAWAY, and no more than that: the exchange goes on. */
@@ -71,29 +71,29 @@ async function sendInPlace(of: BridgedExchange, octets: Buffer, fault: Fault, fe
   if (of.isOver || stream.headersSent || !feed.faults.some((each) => each.fault === fault)) return
   bridge.connection.flow.noteFault(fault, exchange)
   bridge.isFaulty = true
-  bridge.gate.inject(octets)
+  bridge.output.inject(octets)
   of.end('fault')
   abandon(of)
 }
 
 /** Ends the streams of an exchange on both sides, and tells the client nothing of that. */
 export function abandon({ bridge, stream, request }: BridgedExchange): void {
-  bridge.gate.silence(stream.id ?? 0)
+  bridge.output.silence(stream.id)
   request.abort(ERROR_CODE.cancel)
-  if (!stream.closed) stream.close(ERROR_CODE.cancel)
+  stream.close(ERROR_CODE.cancel)
 }
 
 /** Holds frames back until the exchange is over, or the fault is removed: then they are sent after all. */
 function withhold(of: BridgedExchange, frame: 'WINDOW_UPDATE' | 'PING', fault: Fault, feed: FaultFeed): void {
   const { bridge, stream, signal } = of
-  const { gate } = bridge
+  const { output } = bridge
   const isPing = frame === 'PING'
   const isHeld = (type: number, streamId: number, flags: number): boolean =>
     isPing
       ? type === FRAME.ping && (flags & FLAG.ack) !== 0
       : type === FRAME.windowUpdate && (streamId === 0 || streamId === stream.id)
   const held: Buffer[] = []
-  const remove = gate.filter(
+  const remove = output.filter(
     (type, streamId, flags) => (isHeld(type, streamId, flags) ? 'hold' : 'pass'),
     (octets) => {
       held.push(octets)
@@ -107,7 +107,7 @@ function withhold(of: BridgedExchange, frame: 'WINDOW_UPDATE' | 'PING', fault: F
     if (isPing) bridge.heldPings -= held.length
     for (const octets of held) {
       // Of a stream that is over there is nothing left to say, but its octets count for the connection as well.
-      if (isPing || !of.isOver || octets.readUInt32BE(STREAM_AT) === 0) gate.inject(octets)
+      if (isPing || !of.isOver || octets.readUInt32BE(STREAM_AT) === 0) output.inject(octets)
     }
   }
   const stop = feed.subscribe(() => {

@@ -1,38 +1,20 @@
-/** A server that speaks HTTP/2, as a bridge has it: a session of `node:http2`. */
-import { connect, constants } from 'node:http2'
-import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, SessionOptions, Settings } from 'node:http2'
+/** A server that speaks HTTP/2, as a bridge has it. */
 import type { Readable, Writable } from 'node:stream'
 
 import type { Field } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
-import { Pump } from '../../internal/pump.ts'
 import type { PumpEnd } from '../../internal/pump.ts'
-import { fieldsOf, outgoing, sensitiveNames } from './bridge-fields.ts'
-import type {
-  BridgedRequestHead,
-  BridgedResponseHead,
-  BridgeServer,
-  ResponseHandlers,
-  ServerFailure,
-  ServerRequest,
-  ServerWatcher,
-} from './bridge-server.ts'
+import { outgoing, requestSection, responseHead } from './bridge-fields.ts'
+import type { BridgedRequestHead, BridgeServer, ResponseHandlers, ServerFailure, ServerRequest, ServerWatcher } from './bridge-server.ts'
 import { ERROR_CODE, MAX_STREAM_ID } from './frame.ts'
-import type { FrameWatch, GoAway } from './frame-watch.ts'
 import { writeGoAway } from './frame-write.ts'
-import { SessionStream } from './session-stream.ts'
-
-/** Octets that may be under way on a connection in all its streams. */
-export const CONNECTION_WINDOW_BYTES: number = 16 * 2 ** 20
-
-/** What sessions are limited to beyond what their SETTINGS say: in nothing that an endpoint might want. */
-export const SESSION_LIMITS: SessionOptions = {
-  maxHeaderListPairs: 8192,
-  maxSendHeaderBlockLength: 16 * 2 ** 20,
-  maxSessionMemory: 1024,
-  maxSettings: 1024,
-}
+import type { GoAway } from './go-away.ts'
+import { malformed } from './section-check.ts'
+import { Session } from './session.ts'
+import type { ResponseStreamHandlers } from './session.ts'
+import type { Http2Settings } from './settings.ts'
+import type { Http2Stream } from './stream.ts'
 
 /** How a session with a server is made. */
 export interface Http2ServerOptions {
@@ -41,7 +23,7 @@ export interface Http2ServerOptions {
   readonly address: string
   readonly bufferSize: number
   /** What the server is told of its client, in the client's place. */
-  readonly settings: Settings
+  readonly settings: Http2Settings
   readonly watcher: ServerWatcher
   /** Closes the connection. */
   close(): void
@@ -52,97 +34,82 @@ export interface Http2ServerOptions {
 /** A session with a server. */
 export class Http2Server implements BridgeServer {
   readonly address: string
-  /** Its first SETTINGS; undefined until they have come. */
-  settings: Settings | undefined
-  /** What passes to it: frames of other making may be put there. */
-  readonly stream: SessionStream
-  readonly #session: ClientHttp2Session
+  /** Its SETTINGS; undefined until the first have come. */
+  settings: Http2Settings | undefined
+  readonly #session: Session
   readonly #options: Http2ServerOptions
   readonly #onceSettled: (() => void)[] = []
   /** How its connection ended. */
   #end: PumpEnd | undefined
   readonly #requests = new Set<Http2Request>()
   #isLeaving = false
-  #hasTold = false
+  #isGone = false
 
   constructor(options: Http2ServerOptions) {
     const { reader, writer, bufferSize, watcher, settings } = options
     this.#options = options
     this.address = options.address
-    this.stream = new SessionStream({
+    this.#session = new Session({
       reader,
       writer,
       from: 'server',
       bufferSize,
+      settings: { ...settings, enablePush: 0 },
+      maxListBytes: settings.maxHeaderListSize ?? Infinity,
       hook: (octets) => watcher.hook(octets),
       touched: () => watcher.touched(),
-      failed: (error) => watcher.failed(error),
+      settingsCame: (remote) => this.#settingsCame(remote),
       goAway: (goAway) => this.#onGoAway(goAway),
       ended: (end) => this.#ended(end),
-      broken: (error) => this.#broken(error),
+      broken: (_, code) => this.#broken(code),
+      failed: (error) => watcher.failed(error),
     })
-    // The authority is in each request; this one is never sent.
-    const session = connect('http://server.invalid', {
-      createConnection: () => this.stream,
-      settings: { ...settings, enablePush: false },
-      ...SESSION_LIMITS,
-    })
-    this.#session = session
-    session.on('error', () => undefined)
-    session.once('remoteSettings', (remote) => this.#settled(remote))
-    session.once('close', () => this.#gone())
-    session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
+    this.#session.start()
   }
 
   get isFree(): boolean {
-    return !this.#isLeaving && !this.#session.closed && !this.#session.destroyed
+    return !this.#isLeaving && !this.#isGone && this.#session.isFree
   }
 
   /** Resolves when its first SETTINGS have come, or never will. */
   whenSettled(): Promise<void> {
-    if (this.settings || this.#hasTold) return Promise.resolve()
+    if (this.settings || this.#isGone) return Promise.resolve()
     return new Promise((resolve) => this.#onceSettled.push(resolve))
   }
 
   request(head: BridgedRequestHead, hasBody: boolean, handlers: ResponseHandlers): ServerRequest {
-    const { method, scheme, authority, path, protocol } = head
-    const isTunnel = method === 'CONNECT' && protocol === undefined
-    const pseudo: Record<string, string> = { ':method': method }
-    if (!head.isByHost) pseudo[':authority'] = authority
-    if (!isTunnel) Object.assign(pseudo, { ':scheme': scheme, ':path': path })
-    if (protocol !== undefined) pseudo[':protocol'] = protocol
-    const stream = this.#session.request(outgoing(pseudo, head.fields, head.sensitive), {
-      endStream: !hasBody,
-      waitForTrailers: hasBody,
-    })
-    const request = new Http2Request(stream, handlers, this.#options.bufferSize, {
-      watch: this.stream.watch,
+    const section = requestSection(head)
+    const problem = malformed(section, 'request')
+    if (problem !== undefined) throw new Error(problem)
+    const request = new Http2Request(handlers, {
       failure: () => this.#failure(),
       endConnection: (how) => this.#endConnection(how),
+      closed: () => {
+        this.#requests.delete(request)
+        this.#closeIfDone()
+      },
     })
     this.#requests.add(request)
-    stream.once('close', () => {
-      this.#requests.delete(request)
-      this.#closeIfDone()
-    })
+    request.begin(this.#session.request(section, !hasBody, head.sensitive ?? [], request))
     return request
   }
 
   close(): void {
     this.#isLeaving = true
-    if (!this.#session.destroyed) this.#session.close()
-    else this.#options.close()
+    if (this.#requests.size > 0 || this.#isGone) return
+    this.#session.output.control(writeGoAway(0, ERROR_CODE.noError))
+    this.cut()
+    this.#gone()
   }
 
   /** Tells the server that its client goes away, in the client's words. */
   goAway({ lastStreamId, code, debugData }: GoAway): void {
-    this.stream.gate.inject(writeGoAway(lastStreamId, code, debugData))
+    this.#session.output.control(writeGoAway(lastStreamId, code, debugData))
   }
 
   /** Ends the session at once, and says nothing to the server. */
   cut(): void {
-    this.stream.cut()
-    if (!this.#session.destroyed) this.#session.destroy()
+    this.#session.cut()
   }
 
   /** What a stream that broke with its connection ended by; undefined: the connection is there. */
@@ -156,7 +123,7 @@ export class Http2Server implements BridgeServer {
       this.#options.reset()
       return
     }
-    this.stream.stopSending()
+    this.#session.stopSending()
     this.#options.writer.end()
   }
 
@@ -178,27 +145,30 @@ export class Http2Server implements BridgeServer {
 
   #ended(end: PumpEnd): void {
     this.#end ??= end
-    this.stream.cut()
-    // With an error: without one, Node ends the streams as if their responses had come whole.
-    if (!this.#session.destroyed) this.#session.destroy(new Error('The connection has ended'))
+    this.#over(ERROR_CODE.internalError)
   }
 
-  /** As the session does where it finds an error itself. */
-  #broken(error: Error): void {
-    this.stream.gate.inject(writeGoAway(0, ERROR_CODE.protocolError))
-    this.stream.cut()
-    if (!this.#session.destroyed) this.#session.destroy(error, ERROR_CODE.protocolError)
+  #broken(code: number): void {
+    this.#session.output.control(writeGoAway(0, code))
+    this.#over(code)
   }
 
-  #settled(remote: Settings | undefined): void {
-    this.settings = remote
+  /** Ends what is under way: what has come of it is handed on first. */
+  #over(code: number): void {
+    this.#session.cut()
+    this.#session.abortAll(code)
+    this.#gone()
+  }
+
+  #settingsCame(settings: Http2Settings): void {
+    this.settings = { ...this.settings, ...settings }
     for (const resolve of this.#onceSettled.splice(0)) resolve()
   }
 
   #gone(): void {
-    if (this.#hasTold) return
-    this.#hasTold = true
-    this.#settled(this.settings)
+    if (this.#isGone) return
+    this.#isGone = true
+    for (const resolve of this.#onceSettled.splice(0)) resolve()
     // Behind the ends of its streams, which are told in the next turns.
     setImmediate(() => {
       this.#options.watcher.gone(this.#end?.kind === 'error')
@@ -209,76 +179,56 @@ export class Http2Server implements BridgeServer {
 
 /** What a request asks about its connection. */
 interface RequestConnection {
-  /** How its streams end. */
-  readonly watch: FrameWatch
   /** What a stream that broke with it ended by; undefined: it is there. */
   failure(): ServerFailure | undefined
   endConnection(how: 'close' | 'reset'): void
+  closed(): void
 }
 
 /** One request to a server. */
-class Http2Request implements ServerRequest {
+class Http2Request implements ServerRequest, ResponseStreamHandlers {
   readonly isKept = false
-  readonly pump: Pump
-  readonly #stream: ClientHttp2Stream
   readonly #handlers: ResponseHandlers
   readonly #connection: RequestConnection
-  #trailers: readonly Field[] = []
-  #responseTrailers: readonly Field[] = []
+  #stream: Http2Stream | undefined
+  /** Whether nothing more of the response is told. */
   #isOver = false
   #isAborted = false
-  #isReading = false
-  /** How the stream ended, once it has. */
-  #closed: { readonly hasEnded: boolean; readonly resetCode: number | undefined } | undefined
 
-  constructor(
-    stream: ClientHttp2Stream,
-    handlers: ResponseHandlers,
-    bufferSize: number,
-    connection: RequestConnection,
-  ) {
-    this.#stream = stream
+  constructor(handlers: ResponseHandlers, connection: RequestConnection) {
     this.#handlers = handlers
     this.#connection = connection
-    this.pump = new Pump(
-      stream,
-      {
-        data: (octets) => handlers.data(octets),
-        end: (end) => {
-          // One that was reset without an error ends for Node as well.
-          if (end.kind === 'end' && this.#hasEnded) this.#over(() => handlers.end(this.#responseTrailers))
-          else this.#fail()
-        },
-        lost: () => undefined,
-        failed: () => this.abort(constants.NGHTTP2_INTERNAL_ERROR),
-      },
-      bufferSize,
-    )
-    stream.on('error', () => undefined)
-    stream.on('headers', (headers: IncomingHttpHeaders, _: number, raw?: string[]) =>
-      handlers.interim(headOf(headers, raw)),
-    )
-    stream.once('response', (headers: IncomingHttpHeaders, flags: number, raw?: string[]) =>
-      this.#onResponse(headOf(headers, raw), (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0),
-    )
-    stream.once('trailers', (headers: IncomingHttpHeaders, _: number, raw?: string[]) => {
-      this.#responseTrailers = headOf(headers, raw).fields
-    })
-    stream.once('wantTrailers', () => stream.sendTrailers(outgoing({}, this.#trailers)))
-    stream.once('close', () => this.#onClose())
   }
 
-  get writer(): Writable {
+  /** It has a stream, which may wait to be opened. */
+  begin(stream: Http2Stream): void {
+    this.#stream = stream
+    stream.once('close', () => this.#connection.closed())
+  }
+
+  get stream(): Http2Stream {
+    if (!this.#stream) throw new TypeError('The request has not begun')
     return this.#stream
   }
 
+  get writer(): Http2Stream {
+    return this.stream
+  }
+
+  get pump(): Http2Stream {
+    return this.stream
+  }
+
   get streamId(): number | undefined {
-    return this.#stream.id
+    return this.stream.id || undefined
   }
 
   end(trailers: readonly Field[]): void {
-    this.#trailers = trailers
-    if (!this.#stream.writableEnded && !this.#stream.destroyed) this.#stream.end()
+    this.stream.end(outgoing(trailers))
+  }
+
+  afterSent(done: () => void): void {
+    this.stream.afterSent(done)
   }
 
   endConnection(how: 'close' | 'reset'): void {
@@ -288,54 +238,46 @@ class Http2Request implements ServerRequest {
   abort(code: number): void {
     this.#isOver = true
     this.#isAborted = true
-    this.pump.stop()
-    if (!this.#stream.closed) this.#stream.close(code)
-    this.#stream.resume()
+    this.stream.discard()
+    this.stream.close(code)
   }
 
   /** The server has not looked at it, and will not. */
   refuse(): void {
-    this.#over(() => this.#handlers.failed({ kind: 'reset', code: constants.NGHTTP2_REFUSED_STREAM }))
-    this.abort(constants.NGHTTP2_CANCEL)
+    this.#over(() => this.#handlers.failed({ kind: 'reset', code: ERROR_CODE.refusedStream }))
+    this.abort(ERROR_CODE.cancel)
   }
 
-  #onResponse(head: BridgedResponseHead, isWhole: boolean): void {
+  head(section: readonly Field[], endStream: boolean, sensitive: readonly string[]): void {
     if (this.#isOver) return
-    if (isWhole) {
+    const head = responseHead(section, sensitive)
+    if (head.status < 200) {
+      this.#handlers.interim(head)
+      return
+    }
+    if (endStream) {
       this.#over(() => this.#handlers.head(head, true))
-      this.#stream.resume()
       return
     }
     const wait = this.#handlers.head(head, false)
-    if (isPromise(wait)) {
-      this.pump.hold()
-      void wait.then(() => this.pump.release())
-    }
-    if (this.#isOver) return
-    this.#isReading = true
-    this.pump.start()
+    if (!isPromise(wait)) return
+    const { stream } = this
+    stream.hold()
+    void wait.then(() => stream.release())
   }
 
-  /** Whether all of the response has come. */
-  get #hasEnded(): boolean {
-    return this.#closed?.hasEnded ?? this.#connection.watch.hasEnded(this.streamId ?? 0)
+  data(octets: Buffer): MaybePromise<void> {
+    return this.#isOver ? undefined : this.#handlers.data(octets)
   }
 
-  #onClose(): void {
-    const { watch } = this.#connection
-    const streamId = this.streamId ?? 0
-    const resetCode = watch.resetOf(streamId)
-    this.#closed = { hasEnded: watch.hasEnded(streamId), resetCode }
-    watch.forget(streamId)
-    // What has come is handed on first: then the pump tells of the end.
-    if (!this.#isReading) this.#fail()
-    if (this.#closed.hasEnded && resetCode !== undefined && !this.#isAborted) this.#handlers.closed?.(resetCode)
+  ended(trailers: readonly Field[]): void {
+    this.#over(() => this.#handlers.end(trailers))
   }
 
-  #fail(): void {
-    const reset = this.#closed ? this.#closed.resetCode : this.#connection.watch.resetOf(this.streamId ?? 0)
-    const code = reset ?? this.#stream.rstCode ?? constants.NGHTTP2_INTERNAL_ERROR
+  aborted(code: number): void {
+    const { hasEnded, resetCode } = this.stream
     this.#over(() => this.#handlers.failed(this.#connection.failure() ?? { kind: 'reset', code }))
+    if (hasEnded && resetCode !== undefined && !this.#isAborted) this.#handlers.closed?.(resetCode)
   }
 
   #over(tell: () => MaybePromise<void>): void {
@@ -344,11 +286,4 @@ class Http2Request implements ServerRequest {
     // What it fails with it has told the client itself.
     void tell()
   }
-}
-
-/** A head as it came. @param raw - Names and values, in order; `node:http2` has them beside the joined ones. */
-function headOf(headers: IncomingHttpHeaders, raw: readonly string[] | undefined): BridgedResponseHead {
-  const flat =
-    raw ?? Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((each) => [name, String(each)]))
-  return { status: Number(headers[':status'] ?? 0), fields: fieldsOf(flat), sensitive: sensitiveNames(headers) }
 }

@@ -1,22 +1,21 @@
 /** A message whose head and body pass faults as octets, put into a stream of HTTP/2 behind them. */
 import { Writable } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { afterRoom } from '../../internal/writable.ts'
+import type { OctetWriter } from '../../internal/writable.ts'
 
 /** Takes the octets of one message: those of its head stand for it, those behind it are its body. */
 export class MessageWriter extends Writable {
-  readonly #body: () => Writable | undefined
+  readonly #body: () => OctetWriter | undefined
   readonly #onEnd: () => void
   #headBytes = 0
-  #left: Promise<void> | undefined
   #onHead: (() => void) | undefined
 
   /**
    * @param body - Where the body goes, once the head has been sent.
    * @param onEnd - Called when the message has ended, behind all of its octets.
    */
-  constructor(body: () => Writable | undefined, onEnd: () => void) {
+  constructor(body: () => OctetWriter | undefined, onEnd: () => void) {
     super()
     this.#body = body
     this.#onEnd = onEnd
@@ -36,15 +35,8 @@ export class MessageWriter extends Writable {
       done()
       return
     }
-    this.#left = new Promise((resolve) => {
-      body.write(rest, () => resolve())
-    })
+    body.write(rest)
     afterRoom(body, done)
-  }
-
-  /** Resolves when the session has sent what was written, or never will; undefined when there is nothing. */
-  whenLeft(): Promise<void> | undefined {
-    return this.#left
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -59,8 +51,6 @@ export class MessageWriter extends Writable {
     if (this.#headBytes === 0) {
       this.#onHead()
       this.#onHead = undefined
-      // The session sends it in this turn.
-      this.#left = nextTurn()
     }
     return chunk.subarray(taken)
   }

@@ -43,7 +43,7 @@ function isSentAgain(of: BridgedExchange, mishap: Mishap): boolean {
   if (exchange.source !== 'page' || stream.headersSent || exchange.interim.length > 0) return false
   switch (mishap) {
     case 'connectionLost':
-      return bridge.isProven(stream.id ?? 0)
+      return bridge.isProven(stream.id)
     case 'refused':
       return refusalsBefore(exchange) < TRIES - 1
     case 'http1Demanded':

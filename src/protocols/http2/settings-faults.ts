@@ -1,17 +1,17 @@
 /** SETTINGS that faults send to the client of a bridge, and take back when they are gone. */
-import type { ServerHttp2Session, Settings } from 'node:http2'
-
 import type { Fault, FaultFeed, Http2SettingValues } from '../../fault.ts'
+import type { Session } from './session.ts'
+import type { Http2Settings } from './settings.ts'
 
 /** The settings of faults on one connection. */
 export class SettingsFaults {
-  readonly #session: ServerHttp2Session
-  readonly #usual: Settings
+  readonly #session: Session
+  readonly #usual: Http2Settings
   readonly #acting = new Map<Fault, Http2SettingValues>()
   readonly #stops = new Set<() => void>()
 
   /** @param usual - What the client was told first, and is told again. */
-  constructor(session: ServerHttp2Session, usual: Settings) {
+  constructor(session: Session, usual: Http2Settings) {
     this.#session = session
     this.#usual = usual
   }
@@ -39,8 +39,8 @@ export class SettingsFaults {
 
   /** Says of each of these settings what is in force now. */
   #tell(settings: Http2SettingValues): void {
-    const now: Settings = Object.assign({}, this.#usual, ...this.#acting.values())
+    const now: Http2Settings = Object.assign({}, this.#usual, ...this.#acting.values())
     const told = Object.entries(now).filter(([name]) => Object.hasOwn(settings, name))
-    if (!this.#session.destroyed) this.#session.settings(Object.fromEntries(told))
+    this.#session.tell(Object.fromEntries(told))
   }
 }
