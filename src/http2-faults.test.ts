@@ -195,8 +195,11 @@ describe('http2GoAway', () => {
     while (seen.length === 0) await nextTurn()
     const others = [outcome(request(client, { ':path': '/gone' })), outcome(request(client, { ':path': '/hang/2' }))]
     const gone = await Promise.all(others)
-    seen[0]?.stream.respond({ ':status': 200 })
-    seen[0]?.stream.end(BODY)
+    const first = seen[0]?.stream
+    if (first && !first.destroyed) {
+      first.respond({ ':status': 200 })
+      first.end(BODY)
+    }
     return [await before, ...gone]
   }
 

@@ -193,11 +193,7 @@ export class Pump implements Holdable {
  *
  * @param writer - A writer that has ended or is destroyed takes nothing, silently: its end is told by its own events.
  */
-export function writeThrough(
-  writer: OctetWriter | undefined,
-  octets: Uint8Array,
-  pump: Holdable | undefined,
-): void {
+export function writeThrough(writer: OctetWriter | undefined, octets: Uint8Array, pump: Holdable | undefined): void {
   if (!writer || octets.length === 0 || writer.destroyed || writer.writableEnded) return
   if (writer.write(octets) || !pump) return
   const waiting = held.get(writer)

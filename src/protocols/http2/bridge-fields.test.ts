@@ -1,14 +1,14 @@
-import { sensitiveHeaders } from 'node:http2'
-
 import { describe, expect, it } from 'vitest'
 
+import type { Field } from '../../exchange.ts'
 import {
   fieldsOf,
   http1RequestFields,
   http2Fields,
   outgoing,
   requestPseudo,
-  sensitiveNames,
+  requestSection,
+  responseHead,
   urlOfPseudo,
 } from './bridge-fields.ts'
 
@@ -16,8 +16,15 @@ const DESTINATION = { host: 'a.test', port: 8443, tls: true }
 
 describe('fields of HTTP/2', () => {
   it('are those that came, in order and with doubles, without the pseudo-fields', () => {
-    const raw = [':method', 'GET', ':path', '/', 'x-b', '1', 'cookie', 'a=1', 'x-a', '2', 'cookie', 'b=2']
-    expect(fieldsOf(raw)).toEqual([
+    const section: Field[] = [
+      [':method', 'GET'],
+      [':path', '/'],
+      ['x-b', '1'],
+      ['cookie', 'a=1'],
+      ['x-a', '2'],
+      ['cookie', 'b=2'],
+    ]
+    expect(fieldsOf(section)).toEqual([
       ['x-b', '1'],
       ['cookie', 'a=1'],
       ['x-a', '2'],
@@ -26,31 +33,39 @@ describe('fields of HTTP/2', () => {
   })
 
   it('tell the URL, by the authority or where the tunnel leads', () => {
-    const pseudo = requestPseudo({ ':method': 'GET', ':scheme': 'https', ':authority': 'b.test', ':path': '/x?y' })
+    const pseudo = requestPseudo([
+      [':method', 'GET'],
+      [':scheme', 'https'],
+      [':authority', 'b.test'],
+      [':path', '/x?y'],
+    ])
     expect(urlOfPseudo(pseudo, DESTINATION)).toBe('https://b.test/x?y')
     expect(urlOfPseudo({ ...pseudo, authority: undefined }, DESTINATION)).toBe('https://a.test:8443/x?y')
     expect(urlOfPseudo({ ...pseudo, path: '*' }, DESTINATION)).toBe('https://b.test')
-    expect(requestPseudo({ ':method': 'GET', host: 'c.test' }).authority).toBe('c.test')
+    expect(
+      requestPseudo([
+        [':method', 'GET'],
+        ['host', 'c.test'],
+      ]).authority,
+    ).toBe('c.test')
   })
 })
 
 describe('outgoing()', () => {
-  it('keeps doubles, and the order of first appearance', () => {
-    const headers = outgoing({ ':status': 200 }, [
+  it('keeps doubles, and the order, behind the pseudo-fields', () => {
+    const fields: Field[] = [
       ['set-cookie', 'a=1'],
       ['x-one', '1'],
       ['set-cookie', 'b=2'],
       ['x-one', '2'],
-    ])
-    expect(Object.entries(headers)).toEqual([
-      [':status', 200],
-      ['set-cookie', ['a=1', 'b=2']],
-      ['x-one', ['1', '2']],
-    ])
+      ['content-type', 'text/html'],
+      ['content-type', 'text/plain'],
+    ]
+    expect(outgoing(fields, [[':status', '200']])).toEqual([[':status', '200'], ...fields])
   })
 
   it('leaves out what is about one connection, and what Connection names', () => {
-    const headers = outgoing({}, [
+    const fields = outgoing([
       ['Connection', 'close, X-Hop'],
       ['keep-alive', 'timeout=5'],
       ['Transfer-Encoding', 'chunked'],
@@ -59,25 +74,48 @@ describe('outgoing()', () => {
       ['proxy-connection', 'keep-alive'],
       ['x-hop', '1'],
       ['te', 'gzip'],
-      ['x-end', '2'],
+      ['X-End', '2'],
     ])
-    expect({ ...headers }).toEqual({ 'x-end': '2' })
-    expect({ ...outgoing({}, [['TE', 'Trailers']]) }).toEqual({ te: 'Trailers' })
+    expect(fields).toEqual([['x-end', '2']])
+    expect(outgoing([['TE', 'Trailers']])).toEqual([['te', 'Trailers']])
+  })
+})
+
+describe('sections', () => {
+  const head = { method: 'GET', scheme: 'https', authority: 'a.test', path: '/', fields: [['x-a', '1'] as const] }
+
+  it('of requests begin with what the client has said', () => {
+    expect(requestSection(head)).toEqual([
+      [':method', 'GET'],
+      [':authority', 'a.test'],
+      [':scheme', 'https'],
+      [':path', '/'],
+      ['x-a', '1'],
+    ])
+    expect(requestSection({ ...head, isByHost: true }).map(([name]) => name)).toEqual([
+      ':method',
+      ':scheme',
+      ':path',
+      'x-a',
+    ])
   })
 
-  it('sends one of those fields that node:http2 refuses twice', () => {
-    const twice = outgoing({}, [
-      ['content-type', 'text/html'],
-      ['content-type', 'text/plain'],
+  it('of CONNECT have neither scheme nor path, unless they are extended', () => {
+    expect(requestSection({ ...head, method: 'CONNECT' }).map(([name]) => name)).toEqual([
+      ':method',
+      ':authority',
+      'x-a',
     ])
-    expect({ ...twice }).toEqual({ 'content-type': 'text/html' })
+    const extended = requestSection({ ...head, method: 'CONNECT', protocol: 'websocket' })
+    expect(extended.map(([name]) => name)).toEqual([':method', ':authority', ':scheme', ':path', ':protocol', 'x-a'])
   })
 
-  it('keeps out of tables what the sender wants kept out', () => {
-    const headers = outgoing({}, [['authorization', 'secret']], ['authorization'])
-    expect(sensitiveNames(headers as never)).toEqual(['authorization'])
-    expect(Reflect.get(headers, sensitiveHeaders)).toEqual(['authorization'])
-    expect(sensitiveNames({})).toEqual([])
+  it('of responses are heads', () => {
+    const section: Field[] = [
+      [':status', '404'],
+      ['x-a', '1'],
+    ]
+    expect(responseHead(section, ['x-a'])).toEqual({ status: 404, fields: [['x-a', '1']], sensitive: ['x-a'] })
   })
 })
 

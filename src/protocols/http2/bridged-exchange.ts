@@ -22,7 +22,7 @@ import type { BridgedTunnel } from './bridged-tunnel.ts'
 import { FaultyMessage } from './faulty-message.ts'
 import { ERROR_CODE } from './frame.ts'
 import { noteSentAgain } from './sent-again.ts'
-import type { OpenedStream } from './session.ts'
+import type { OpenedStream } from './session-options.ts'
 import type { Http2Stream, StreamHandlers } from './stream.ts'
 
 /** One exchange of a bridge. */

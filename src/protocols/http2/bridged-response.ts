@@ -147,7 +147,8 @@ export class BridgedResponse {
     const section = outgoing(fields, [[':status', String(status)]])
     const problem = malformed(section, 'response')
     // What HTTP/2 has no way to say.
-    if (problem !== undefined) this.#of.breakOff(failureOf({ kind: 'malformed', reason: problem }, exchange, destination))
+    if (problem !== undefined)
+      this.#of.breakOff(failureOf({ kind: 'malformed', reason: problem }, exchange, destination))
     else stream.respond(section, { endStream, sensitive })
   }
 

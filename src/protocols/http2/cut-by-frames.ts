@@ -36,7 +36,7 @@ function goAwayBy(
   const id = stream.id
   const lastStream = last === 'before' ? Math.max(0, id - 2) : last
   const mishap = mishapOfGoAway(code)
-  const beyond = [...bridge.open].filter((each) => (each.stream.id) > lastStream)
+  const beyond = [...bridge.open].filter((each) => each.stream.id > lastStream)
   if (mishap === 'http1Demanded') noteSentAgain(bridge.open, mishap, of)
   else if (mishap) noteSentAgain(beyond, mishap)
   for (const { exchange } of bridge.open) if (exchange.http2) exchange.http2.goAwayCode = code

@@ -1,5 +1,5 @@
 /** The first SETTINGS: what a client says of itself before anything else (RFC 9113 section 3.4), and what it is told. */
-import { FRAME, FRAME_HEAD_BYTES, PREFACE } from './frame.ts'
+import { DEFAULT_WINDOW_BYTES, FRAME, FRAME_HEAD_BYTES, PREFACE } from './frame.ts'
 import { isBad, readSettings } from './settings.ts'
 import type { Http2Settings } from './settings.ts'
 
@@ -23,7 +23,7 @@ export function settingsOf(octets: Buffer): Http2Settings | undefined {
 }
 
 /** What a client that says nothing of it may send before it is read. */
-const DEFAULT_WINDOW_BYTES = 2 ** 20
+const MOCK_WINDOW_BYTES = 2 ** 20
 const UNLIMITED = 2 ** 32 - 1
 
 /** What a client is told of its server, as far as there is one; else what suits a mock. */
@@ -31,10 +31,16 @@ export function settingsForClient(server: Http2Settings | undefined, maxHeadByte
   const list = server?.maxHeaderListSize ?? maxHeadBytes
   return {
     headerTableSize: server?.headerTableSize ?? 4096,
-    initialWindowSize: server?.initialWindowSize ?? (server ? 65_535 : DEFAULT_WINDOW_BYTES),
+    initialWindowSize: windowFor(server),
     maxFrameSize: server?.maxFrameSize ?? 16_384,
     maxHeaderListSize: list >= UNLIMITED ? 16 * 2 ** 20 : list,
     maxConcurrentStreams: server?.maxConcurrentStreams ?? UNLIMITED,
     enableConnectProtocol: server?.enableConnectProtocol ?? 0,
   }
+}
+
+/** A server that gives room to each stream when it has come says 0 here: so its client could never send anything. */
+function windowFor(server: Http2Settings | undefined): number {
+  if (!server) return MOCK_WINDOW_BYTES
+  return server.initialWindowSize === 0 ? MOCK_WINDOW_BYTES : (server.initialWindowSize ?? DEFAULT_WINDOW_BYTES)
 }

@@ -13,6 +13,17 @@ const MAX_BLOCK_BYTES = 16 * 2 ** 20
 const PRIORITY_BYTES = 5
 const PING_BYTES = 8
 
+/** A field section. */
+export interface ReceivedSection {
+  readonly streamId: number
+  /** Undefined when it is longer than is taken. */
+  readonly fields: readonly Field[] | undefined
+  /** Whether the stream ends with it. */
+  readonly endStream: boolean
+  /** The names of fields that may be in no table. */
+  readonly sensitive: readonly string[]
+}
+
 /** Is told of frames. */
 export interface FrameSink {
   /** DATA begins, with so many octets. @returns The stream that takes its content; undefined: nobody wants it */
@@ -23,13 +34,8 @@ export interface FrameSink {
   onPadding(stream: Http2Stream, bytes: number): void
   /** A stream ends behind its content. */
   onEnd(stream: Http2Stream): void
-  /** A whole field block. @param section - Undefined when it is longer than is taken. */
-  onSection(
-    streamId: number,
-    section: readonly Field[] | undefined,
-    endStream: boolean,
-    sensitive: readonly string[],
-  ): void
+  /** A whole field block. */
+  onSection(section: ReceivedSection): void
   onReset(streamId: number, code: number): void
   onSettings(settings: Http2Settings): void
   onSettingsHeard(): void
@@ -168,8 +174,8 @@ export class FrameInput {
     }
     direction.block = section ? undefined : { streamId, endStream, promisedId: undefined }
     if (!section) return
-    const isTooLong = decoder.listBytes > this.#maxListBytes
-    this.#sink.onSection(streamId, isTooLong ? undefined : section, endStream, decoder.sensitive)
+    const fields = decoder.listBytes > this.#maxListBytes ? undefined : section
+    this.#sink.onSection({ streamId, fields, endStream, sensitive: decoder.sensitive })
   }
 
   #settings(): void {

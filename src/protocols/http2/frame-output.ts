@@ -23,6 +23,7 @@ const NO_FRAME = -1
 /** Collects frames. */
 export class FrameOutput {
   readonly #send: (pieces: readonly Buffer[]) => void
+  readonly #beforeAll: () => void
   readonly #filters = new Map<FrameFilter, ((frame: Buffer) => void) | undefined>()
   /** Streams of which nothing is said any more. Their numbers are never used again. */
   readonly #silent = new Set<number>()
@@ -39,9 +40,13 @@ export class FrameOutput {
   #lastStream = 0
   #isDue = false
 
-  /** @param send - Takes what leaves. */
-  constructor(send: (pieces: readonly Buffer[]) => void) {
+  /**
+   * @param send - Takes what leaves.
+   * @param beforeAll - Called before something leaves: the last moment to add to it.
+   */
+  constructor(send: (pieces: readonly Buffer[]) => void, beforeAll: () => void) {
     this.#send = send
+    this.#beforeAll = beforeAll
   }
 
   /** How many octets have not left. */
@@ -121,6 +126,7 @@ export class FrameOutput {
 
   /** Lets all leave that has been collected. */
   readonly flush = (): void => {
+    this.#beforeAll()
     this.#isDue = false
     if (this.#bytes === 0) return
     this.#cut()
@@ -178,6 +184,11 @@ export class FrameOutput {
 
   #add(bytes: number): void {
     this.#bytes += bytes
+    this.schedule()
+  }
+
+  /** Lets all leave at the end of the turn. */
+  schedule(): void {
     if (this.#isDue) return
     this.#isDue = true
     setImmediate(this.flush)

@@ -40,10 +40,7 @@ let end = 0
  *
  * @param fields - Pseudo-header fields first. Characters are octets (Latin-1).
  */
-export function writeFieldBlock(
-  fields: readonly Field[],
-  { emptiesTable, sensitive }: FieldBlockOptions = {},
-): Buffer {
+export function writeFieldBlock(fields: readonly Field[], { emptiesTable, sensitive }: FieldBlockOptions = {}): Buffer {
   const known = (indexes ??= indexStatic())
   reserve(fields)
   if (emptiesTable) scratch[end++] = EMPTY_TABLE

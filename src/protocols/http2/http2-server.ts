@@ -6,13 +6,20 @@ import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { PumpEnd } from '../../internal/pump.ts'
 import { outgoing, requestSection, responseHead } from './bridge-fields.ts'
-import type { BridgedRequestHead, BridgeServer, ResponseHandlers, ServerFailure, ServerRequest, ServerWatcher } from './bridge-server.ts'
+import type {
+  BridgedRequestHead,
+  BridgeServer,
+  ResponseHandlers,
+  ServerFailure,
+  ServerRequest,
+  ServerWatcher,
+} from './bridge-server.ts'
 import { ERROR_CODE, MAX_STREAM_ID } from './frame.ts'
 import { writeGoAway } from './frame-write.ts'
 import type { GoAway } from './go-away.ts'
 import { malformed } from './section-check.ts'
 import { Session } from './session.ts'
-import type { ResponseStreamHandlers } from './session.ts'
+import type { ResponseStreamHandlers } from './session-options.ts'
 import type { Http2Settings } from './settings.ts'
 import type { Http2Stream } from './stream.ts'
 

@@ -51,11 +51,16 @@ const answer: StreamHandler = (stream, requestHeaders) => {
     stream.end(Buffer.alloc(10 * 2 ** 20, 'x'))
     return
   }
-  stream.additionalHeaders({ ':status': 103, link: '</style.css>' })
-  stream.respond({ ':status': 200, 'x-path': path, 'set-cookie': ['a=1', 'b=2'] }, { waitForTrailers: true })
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  const respond = (): void => {
+    stream.additionalHeaders({ ':status': 103, link: '</style.css>' })
+    stream.respond({ ':status': 200, 'x-path': path, 'set-cookie': ['a=1', 'b=2'] }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+    stream.end(`you asked for ${path}`)
+  }
   stream.resume()
-  stream.end(`you asked for ${path}`)
+  // curl 7.88 hangs now and then where a response ends before its request, whoever it asks.
+  if (path === '/curl') stream.once('end', respond)
+  else respond()
 }
 
 let server: TestServer

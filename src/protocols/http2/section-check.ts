@@ -1,5 +1,6 @@
 /** Which field sections are none that a message can have (RFC 9113 section 8.1.1). Does no I/O. */
 import type { Field } from '../../exchange.ts'
+import { ERROR_CODE } from './frame.ts'
 
 /** Whose section it is. */
 export type SectionKind = 'request' | 'response' | 'trailers'
@@ -38,12 +39,18 @@ export function malformed(section: readonly Field[], kind: SectionKind): string 
         if (OF_CONNECTION.has(name)) return `a field ${name}`
         if (goodNames.size < MOST_NAMES) goodNames.add(name)
       }
-      if (name === 'te' && value !== 'trailers') return 'a field te'
+      if (name === 'te' && value.trim().toLowerCase() !== 'trailers') return 'a field te'
     }
     if (BAD_VALUE.test(value)) return `a value of ${name} with an end of line`
   }
   if (kind === 'response') return /^[1-9]\d\d$/.test(section[0]?.[1] ?? '') ? undefined : 'no status'
   return kind === 'request' ? incomplete(section) : undefined
+}
+
+/** The error code for a section that cannot be taken. @param section - Undefined when it is longer than is taken. */
+export function refusalOf(section: readonly Field[] | undefined, kind: SectionKind): number | undefined {
+  if (!section) return ERROR_CODE.enhanceYourCalm
+  return malformed(section, kind) === undefined ? undefined : ERROR_CODE.protocolError
 }
 
 /** RFC 9113 sections 8.3.1 and 8.5, RFC 8441 section 4. */

@@ -2,87 +2,31 @@
  * One end of a connection of HTTP/2 (RFC 9113): frames come in and go out, streams are opened on it. It lies on a socket that
  * is not its own: whoever made it ends that, when it tells of an end.
  */
-import type { Readable, Writable } from 'node:stream'
-
-import type { Side } from '../../errors.ts'
 import type { Field } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { Pump } from '../../internal/pump.ts'
-import type { PumpEnd } from '../../internal/pump.ts'
 import { afterRoom } from '../../internal/writable.ts'
 import { FrameOutput } from './frame-output.ts'
 import { FrameInput } from './frame-input.ts'
-import type { FrameSink } from './frame-input.ts'
-import { writePing, writeReset, writeSettingsAck, writeWindowUpdate } from './frame-write.ts'
+import type { FrameSink, ReceivedSection } from './frame-input.ts'
+import { writePing, writeReset, writeSettingsAck } from './frame-write.ts'
 import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_WINDOW_BYTES, ERROR_CODE, MAX_STREAM_ID, PREFACE } from './frame.ts'
 import type { GoAway } from './go-away.ts'
-import { malformed } from './section-check.ts'
+import { ReceiveRoom } from './receive-room.ts'
+import { RequestQueue } from './request-queue.ts'
+import { refusalOf } from './section-check.ts'
+import { SendTurns } from './send-turns.ts'
+import type { ResponseStreamHandlers, SessionOptions } from './session-options.ts'
 import { settingsFrame } from './settings.ts'
 import type { Http2Settings } from './settings.ts'
 import { Http2Stream } from './stream.ts'
-import type { StreamCarrier, StreamHandlers } from './stream.ts'
+import type { StreamCarrier } from './stream.ts'
 
-/** Octets that may be under way on a connection in all its streams. */
-export const CONNECTION_WINDOW_BYTES: number = 16 * 2 ** 20
 /** The largest window that there can be. */
 const MAX_WINDOW_BYTES: number = MAX_STREAM_ID
 /** With so much that has not left, nothing more is read: an endpoint could ask for answers without end. */
 const MAX_UNSENT_BYTES = 4 * 2 ** 20
-
-/** A stream that the other endpoint has opened. */
-export interface OpenedStream {
-  readonly stream: Http2Stream
-  /** All fields, pseudo-fields among them. */
-  readonly section: readonly Field[]
-  /** The names of those that may be in no table. */
-  readonly sensitive: readonly string[]
-  /** Whether content or trailers may follow. */
-  readonly hasBody: boolean
-}
-
-/** What comes of a request, beside its content. */
-export interface ResponseStreamHandlers extends StreamHandlers {
-  /** A head, interim ones among them. @param endStream - Whether nothing follows: `end` comes next. */
-  head(section: readonly Field[], endStream: boolean, sensitive: readonly string[]): void
-}
-
-/** What a {@link Session} lies on, and whom it tells. */
-export interface SessionOptions {
-  readonly reader: Readable
-  readonly writer: Writable
-  /** Whose octets are read. Towards a server, streams are opened here. */
-  readonly from: Side
-  readonly bufferSize: number
-  /** What the other endpoint is told first. */
-  readonly settings: Http2Settings
-  /** Largest list of fields that is taken: longer ones are refused, stream by stream. */
-  readonly maxListBytes: number
-  /** What octets that have been read become. */
-  hook(octets: Buffer): MaybePromise<Buffer>
-  /** Octets have passed, in either direction. */
-  touched(): void
-  /** The other endpoint has opened a stream. */
-  opened?(stream: OpenedStream): void
-  /** The other endpoint has said something of itself. The first time it has said all that it will say at first. */
-  settingsCame(settings: Http2Settings): void
-  /** The endpoint wants no new streams. Nothing has been done about it. */
-  goAway(goAway: GoAway): void
-  /** Nothing more comes. What is under way may still be written. */
-  ended(end: PumpEnd): void
-  /** The endpoint broke the rules, and has been told so. Nothing more is read. */
-  broken(error: Error, code: number): void
-  /** A hook failed. */
-  failed(error: unknown): void
-}
-
-/** A request that waits until the server takes another one. */
-interface QueuedRequest {
-  readonly stream: Http2Stream
-  readonly section: readonly Field[]
-  readonly endStream: boolean
-  readonly sensitive: readonly string[]
-}
 
 /** One end of a connection. */
 export class Session implements StreamCarrier, FrameSink {
@@ -97,18 +41,13 @@ export class Session implements StreamCarrier, FrameSink {
   readonly #isClient: boolean
   readonly #streams = new Map<number, Http2Stream>()
   readonly #responses = new WeakMap<Http2Stream, ResponseStreamHandlers>()
-  /** Streams that have something to send, and no room. */
-  readonly #waiting = new Set<Http2Stream>()
-  readonly #queued: QueuedRequest[] = []
+  readonly #turns = new SendTurns(this)
+  readonly #queue = new RequestQueue((stream) => this.#openOwn(stream))
   /** What was said here and not heard yet, oldest first. */
   readonly #unheard: Http2Settings[] = []
-  #receiveWindow: number = DEFAULT_WINDOW_BYTES
-  #consumedBytes = 0
-  /** The window that streams of the other endpoint begin with, and those that are opened here. */
-  #initialReceiveWindow: number = DEFAULT_WINDOW_BYTES
+  readonly #room: ReceiveRoom
   #initialSendWindow: number = DEFAULT_WINDOW_BYTES
   #maxOpened = Infinity
-  #maxOwn = Infinity
   #openCount = 0
   /** The last stream that the other endpoint has opened. */
   #lastOpened = 0
@@ -121,7 +60,11 @@ export class Session implements StreamCarrier, FrameSink {
     const { reader, bufferSize, from, settings, maxListBytes } = options
     this.#options = options
     this.#isClient = from === 'server'
-    this.output = new FrameOutput((pieces) => this.#write(pieces))
+    this.output = new FrameOutput(
+      (pieces) => this.#write(pieces),
+      () => this.#room.give(),
+    )
+    this.#room = new ReceiveRoom(this.output)
     this.#input = new FrameInput(this, maxListBytes)
     this.#pump = new Pump(
       reader,
@@ -136,8 +79,7 @@ export class Session implements StreamCarrier, FrameSink {
     options.writer.on('drain', this.#onRoom)
     if (this.#isClient) this.output.inject(PREFACE)
     this.tell(settings)
-    this.output.control(writeWindowUpdate(0, CONNECTION_WINDOW_BYTES - this.#receiveWindow))
-    this.#receiveWindow = CONNECTION_WINDOW_BYTES
+    this.#room.open()
   }
 
   /** Begins to read. @param first - What has been read and hooked already, behind the preface. */
@@ -175,11 +117,10 @@ export class Session implements StreamCarrier, FrameSink {
     sensitive: readonly string[],
     handlers: ResponseStreamHandlers,
   ): Http2Stream {
-    const stream = new Http2Stream(this, 0, true, this.#initialReceiveWindow, this.#initialSendWindow)
+    const stream = new Http2Stream(this, 0, true, this.#room.initialBytes, this.#initialSendWindow)
     stream.handlers = handlers
     this.#responses.set(stream, handlers)
-    this.#queued.push({ stream, section, endStream, sensitive })
-    this.#openQueued()
+    this.#queue.add({ stream, section, endStream, sensitive })
     return stream
   }
 
@@ -200,8 +141,7 @@ export class Session implements StreamCarrier, FrameSink {
 
   /** Ends all streams: what has come of them is handed on first. */
   abortAll(code: number): void {
-    for (const { stream } of this.#queued.splice(0)) stream.abort(code)
-    for (const stream of [...this.#streams.values()]) stream.abort(code)
+    for (const stream of [...this.#queue.takeAll(), ...this.#streams.values()]) stream.abort(code)
   }
 
   #take(chunk: Buffer): MaybePromise<void> {
@@ -231,22 +171,7 @@ export class Session implements StreamCarrier, FrameSink {
 
   readonly #onRoom = (): void => {
     this.isChoked = false
-    this.#sendWaiting()
-  }
-
-  /** Lets streams send that could not, one frame each in turn. */
-  #sendWaiting(): void {
-    while (this.#waiting.size > 0 && !this.isChoked && this.sendWindow > 0) {
-      let hasSent = false
-      for (const stream of [...this.#waiting]) {
-        if (this.isChoked || this.sendWindow <= 0) return
-        this.#waiting.delete(stream)
-        const before = this.sendWindow
-        if (stream.sendSome()) this.#waiting.add(stream)
-        hasSent ||= this.sendWindow < before
-      }
-      if (!hasSent) return
-    }
+    this.#turns.run()
   }
 
   // What streams want of it.
@@ -269,50 +194,29 @@ export class Session implements StreamCarrier, FrameSink {
   }
 
   wait(stream: Http2Stream): void {
-    this.#waiting.add(stream)
+    this.#turns.add(stream)
   }
 
   consumed(stream: Http2Stream, bytes: number): void {
-    this.#consume(bytes)
-    if (stream.hasEnded || stream.isClosed) return
-    stream.consumedBytes += bytes
-    if (stream.consumedBytes * 2 < this.#initialReceiveWindow) return
-    stream.receiveWindow += stream.consumedBytes
-    this.output.control(writeWindowUpdate(stream.id, stream.consumedBytes))
-    stream.consumedBytes = 0
-  }
-
-  #consume(bytes: number): void {
-    this.#consumedBytes += bytes
-    if (this.#consumedBytes * 2 < CONNECTION_WINDOW_BYTES) return
-    this.#receiveWindow += this.#consumedBytes
-    this.output.control(writeWindowUpdate(0, this.#consumedBytes))
-    this.#consumedBytes = 0
+    this.#room.consumed(stream, bytes)
   }
 
   closed(stream: Http2Stream): void {
-    this.#waiting.delete(stream)
-    if (stream.id === 0) {
-      const at = this.#queued.findIndex((queued) => queued.stream === stream)
-      if (at >= 0) this.#queued.splice(at, 1)
-    } else if (this.#streams.delete(stream.id)) {
+    this.#turns.delete(stream)
+    if (stream.id === 0) this.#queue.remove(stream)
+    else if (this.#streams.delete(stream.id)) {
       this.#openCount--
-      this.#openQueued()
+      if (this.#isClient) this.#queue.closed()
     }
   }
 
-  #openQueued(): void {
-    while (this.#queued.length > 0 && this.#openCount < this.#maxOwn) {
-      const next = this.#queued.shift()
-      if (!next) return
-      const { stream, section, endStream, sensitive } = next
-      stream.id = this.#nextOwn
-      this.#nextOwn += 2
-      stream.sendWindow = this.#initialSendWindow
-      stream.receiveWindow = this.#initialReceiveWindow
-      this.#open(stream)
-      stream.respond(section, { endStream, sensitive })
-    }
+  /** A request is to be sent now. */
+  #openOwn(stream: Http2Stream): void {
+    stream.id = this.#nextOwn
+    this.#nextOwn += 2
+    stream.sendWindow = this.#initialSendWindow
+    stream.receiveWindow = this.#room.initialBytes
+    this.#open(stream)
   }
 
   #open(stream: Http2Stream): void {
@@ -323,14 +227,12 @@ export class Session implements StreamCarrier, FrameSink {
   // What comes.
 
   onData(streamId: number, frameBytes: number): Http2Stream | undefined {
-    this.#receiveWindow -= frameBytes
-    if (this.#receiveWindow < 0) {
+    if (!this.#room.take(frameBytes)) {
       this.fail(ERROR_CODE.flowControlError, 'more content than there is room for')
       return undefined
     }
     const stream = this.#streams.get(streamId)
-    if (!stream && this.#isIdle(streamId)) this.fail(ERROR_CODE.protocolError, `content on stream ${streamId}, which is not open`)
-    if (!stream) return undefined
+    if (!stream) return this.#notOpen(streamId, 'content')
     stream.receiveWindow -= frameBytes
     if (stream.receiveWindow < 0) this.#breakStream(stream, ERROR_CODE.flowControlError)
     else if (stream.hasEnded) this.#breakStream(stream, ERROR_CODE.streamClosed)
@@ -340,63 +242,55 @@ export class Session implements StreamCarrier, FrameSink {
   }
 
   onIgnored(bytes: number): void {
-    this.#consume(bytes)
+    this.#room.consume(bytes)
   }
 
   onPadding(stream: Http2Stream, bytes: number): void {
     this.consumed(stream, bytes)
   }
 
-  onSection(streamId: number, section: readonly Field[] | undefined, endStream: boolean, sensitive: readonly string[]): void {
+  onSection(section: ReceivedSection): void {
+    const { streamId } = section
     const stream = this.#streams.get(streamId)
-    if (stream) this.#moreFields(stream, section, endStream, sensitive)
-    else if (!this.#isClient && streamId % 2 === 1 && streamId > this.#lastOpened) this.#opened(streamId, section, endStream, sensitive)
-    else if (this.#isIdle(streamId)) this.fail(ERROR_CODE.protocolError, `a head on stream ${streamId}, which is not open`)
+    if (stream) this.#moreFields(stream, section)
+    else if (!this.#isClient && streamId % 2 === 1 && streamId > this.#lastOpened) this.#opened(section)
+    else this.#notOpen(streamId, 'a head')
   }
 
-  #opened(streamId: number, section: readonly Field[] | undefined, endStream: boolean, sensitive: readonly string[]): void {
+  #opened({ streamId, fields, endStream, sensitive }: ReceivedSection): void {
     this.#lastOpened = streamId
-    const stream = new Http2Stream(this, streamId, false, this.#initialReceiveWindow, this.#initialSendWindow)
+    const stream = new Http2Stream(this, streamId, false, this.#room.initialBytes, this.#initialSendWindow)
     const isTooMany = this.#openCount >= this.#maxOpened
     this.#open(stream)
     stream.hasHead = true
-    const code = isTooMany
-      ? ERROR_CODE.refusedStream
-      : !section
-        ? ERROR_CODE.enhanceYourCalm
-        : malformed(section, 'request')
-          ? ERROR_CODE.protocolError
-          : undefined
-    if (code !== undefined) {
-      stream.close(code)
+    const code = isTooMany ? ERROR_CODE.refusedStream : refusalOf(fields, 'request')
+    if (!fields || code !== undefined) {
+      stream.close(code ?? ERROR_CODE.protocolError)
       return
     }
     stream.hasEnded = endStream
-    this.#options.opened?.({ stream, section: section ?? [], sensitive, hasBody: !endStream })
+    this.#options.opened?.({ stream, section: fields, sensitive, hasBody: !endStream })
   }
 
-  #moreFields(stream: Http2Stream, section: readonly Field[] | undefined, endStream: boolean, sensitive: readonly string[]): void {
+  #moreFields(stream: Http2Stream, { fields, endStream, sensitive }: ReceivedSection): void {
     if (stream.hasEnded) {
       this.#breakStream(stream, ERROR_CODE.streamClosed)
       return
     }
-    if (!section) {
-      this.#breakStream(stream, ERROR_CODE.enhanceYourCalm)
-      return
-    }
     const isTrailers = stream.hasHead
-    const isBad = malformed(section, isTrailers ? 'trailers' : 'response')
-    const isInterim = !isTrailers && section[0]?.[1].startsWith('1') === true
-    if (isBad || (isTrailers && !endStream) || (isInterim && endStream)) {
-      this.#breakStream(stream, ERROR_CODE.protocolError)
+    const isInterim = !isTrailers && fields?.[0]?.[1].startsWith('1') === true
+    const isMisplaced = isTrailers ? !endStream : isInterim && endStream
+    const code = refusalOf(fields, isTrailers ? 'trailers' : 'response')
+    if (!fields || code !== undefined || isMisplaced) {
+      this.#breakStream(stream, code ?? ERROR_CODE.protocolError)
       return
     }
     if (isTrailers) {
-      stream.ended(section)
+      stream.ended(fields)
       return
     }
     stream.hasHead = !isInterim
-    this.#responses.get(stream)?.head(section, endStream, sensitive)
+    this.#responses.get(stream)?.head(fields, endStream, sensitive)
     if (endStream) stream.ended([])
   }
 
@@ -409,13 +303,13 @@ export class Session implements StreamCarrier, FrameSink {
     if (stream) {
       stream.resetCode = code
       stream.abort(code)
-    } else if (this.#isIdle(streamId)) this.fail(ERROR_CODE.protocolError, `a reset of stream ${streamId}, which is not open`)
+    } else this.#notOpen(streamId, 'a reset')
   }
 
   onSettings(settings: Http2Settings): void {
     const { initialWindowSize, maxFrameSize, maxConcurrentStreams } = settings
     if (maxFrameSize !== undefined) this.maxFrameBytes = maxFrameSize
-    if (maxConcurrentStreams !== undefined) this.#maxOwn = maxConcurrentStreams
+    if (maxConcurrentStreams !== undefined) this.#queue.most = maxConcurrentStreams
     if (initialWindowSize !== undefined) {
       const more = initialWindowSize - this.#initialSendWindow
       this.#initialSendWindow = initialWindowSize
@@ -430,15 +324,15 @@ export class Session implements StreamCarrier, FrameSink {
     this.output.control(writeSettingsAck())
     this.#options.settingsCame(settings)
     for (const stream of [...this.#streams.values()]) stream.sendWaiting()
-    this.#openQueued()
+    this.#queue.open()
   }
 
   onSettingsHeard(): void {
     const heard = this.#unheard.shift()
     if (heard?.maxConcurrentStreams !== undefined) this.#maxOpened = heard.maxConcurrentStreams
     if (heard?.initialWindowSize === undefined) return
-    const more = heard.initialWindowSize - this.#initialReceiveWindow
-    this.#initialReceiveWindow = heard.initialWindowSize
+    const more = heard.initialWindowSize - this.#room.initialBytes
+    this.#room.initialBytes = heard.initialWindowSize
     for (const stream of this.#streams.values()) stream.receiveWindow += more
   }
 
@@ -455,12 +349,12 @@ export class Session implements StreamCarrier, FrameSink {
       this.sendWindow += increment
       if (increment === 0) this.fail(ERROR_CODE.protocolError, 'a window that grows by nothing')
       else if (this.sendWindow > MAX_WINDOW_BYTES) this.fail(ERROR_CODE.flowControlError, 'a window that is too large')
-      else this.#sendWaiting()
+      else this.#turns.run()
       return
     }
     const stream = this.#streams.get(streamId)
     if (!stream) {
-      if (this.#isIdle(streamId)) this.fail(ERROR_CODE.protocolError, `room on stream ${streamId}, which is not open`)
+      this.#notOpen(streamId, 'room')
       return
     }
     stream.sendWindow += increment
@@ -484,9 +378,9 @@ export class Session implements StreamCarrier, FrameSink {
     stream.abort(code)
   }
 
-  /** Whether nobody has opened a stream of this number yet. */
-  #isIdle(streamId: number): boolean {
-    if (this.#isClient) return streamId % 2 === 0 || streamId >= this.#nextOwn
-    return streamId % 2 === 0 || streamId > this.#lastOpened
+  /** Something came on a stream that is over, which is nothing, or that nobody has opened yet. */
+  #notOpen(streamId: number, what: string): undefined {
+    const isIdle = streamId % 2 === 0 || (this.#isClient ? streamId >= this.#nextOwn : streamId > this.#lastOpened)
+    if (isIdle) this.fail(ERROR_CODE.protocolError, `${what} on stream ${streamId}, which is not open`)
   }
 }

@@ -130,7 +130,9 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
   write(octets: Uint8Array): boolean {
     if (this.isClosed || this.writableEnded) return true
     if (octets.length > 0) {
-      this.#waiting.push(Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.length))
+      this.#waiting.push(
+        Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.length),
+      )
       this.#waitingBytes += octets.length
       this.sendWaiting()
     }
