@@ -94,6 +94,8 @@ export interface ServerWatcher {
   touched(): void
   /** A hook failed. */
   failed(error: unknown): void
+  /** It has said something more of itself (RFC 9113 section 6.5). */
+  settingsCame(): void
   /** It wants no more requests (RFC 9113 section 6.8). Those of streams beyond `lastStreamId` it has not looked at. */
   goAway(goAway: GoAway): void
   /** Whether its end is that of the client's connection. */

@@ -152,6 +152,10 @@ export class BridgeServers {
       hook: (octets) => bridge.connection.serverData(octets),
       touched: () => bridge.touch(),
       failed: (error) => bridge.fail(error),
+      settingsCame: () => {
+        const { mirrored } = this
+        if (mirrored?.settings && server() === mirrored) bridge.serverSettings(mirrored.settings)
+      },
       goAway: (goAway) => {
         if (server() === this.#mirrored) bridge.serverGoesAway(goAway)
       },

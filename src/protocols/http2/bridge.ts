@@ -282,6 +282,11 @@ export class Bridge {
     else this.drainSoon('client-closed')
   }
 
+  /** The server of the connection has said something of itself: so it is for the client. Before the session begins, it is told first. */
+  serverSettings(settings: Http2Settings): void {
+    this.settings?.change(settingsForClient(settings, this.connection.flow.settings.maxHeadBytes))
+  }
+
   /** The server of the connection wants no more requests: neither does the mitm, then. */
   serverGoesAway({ code, lastStreamId, debugData }: GoAway): void {
     let last = 0

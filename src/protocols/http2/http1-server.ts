@@ -29,7 +29,7 @@ export interface Http1ServerOptions {
   readonly address: string
   readonly bufferSize: number
   readonly maxHeadBytes: number
-  readonly watcher: Omit<ServerWatcher, 'goAway' | 'isWatched'>
+  readonly watcher: Omit<ServerWatcher, 'goAway' | 'isWatched' | 'settingsCame'>
   /** Closes the connection. */
   close(): void
   /** Ends it with a reset. */

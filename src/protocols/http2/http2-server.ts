@@ -169,6 +169,7 @@ export class Http2Server implements BridgeServer {
 
   #settingsCame(settings: Http2Settings): void {
     this.settings = { ...this.settings, ...settings }
+    this.#options.watcher.settingsCame()
     for (const resolve of this.#onceSettled.splice(0)) resolve()
   }
 

@@ -118,7 +118,8 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
 
   /** Sends a head, or an interim one. */
   respond(fields: readonly Field[], { endStream = false, isInterim = false, sensitive = [] }: HeadOptions = {}): void {
-    if (this.isClosed || this.writableEnded) return
+    // One that waits to be opened may have been ended already.
+    if (this.isClosed || this.#hasFinished) return
     if (!isInterim) this.headersSent = true
     this.#carrier.sendHead(this, fields, endStream, sensitive)
     if (endStream) {
