@@ -58,7 +58,7 @@ export function requestPseudo(section: readonly Field[]): RequestPseudo {
 
 /** A response's section as a head. */
 export function responseHead(section: readonly Field[], sensitive: readonly string[]): BridgedResponseHead {
-  return { status: Number(section[0]?.[1] ?? 0), fields: section.slice(1), sensitive }
+  return { status: Number(section[0]?.[1] ?? 0), fields: section.slice(1), sensitive, isSound: true }
 }
 
 /** The absolute URL of a request. */
@@ -74,7 +74,7 @@ export function requestSection(head: BridgedRequestHead): readonly Field[] {
   if (!isByHost) pseudo.push([':authority', authority])
   if (method !== 'CONNECT' || protocol !== undefined) pseudo.push([':scheme', scheme], [':path', path])
   if (protocol !== undefined) pseudo.push([':protocol', protocol])
-  return outgoing(head.fields, pseudo)
+  return head.isSound ? pseudo.concat(head.fields) : outgoing(head.fields, pseudo)
 }
 
 /**

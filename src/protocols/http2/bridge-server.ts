@@ -18,6 +18,8 @@ export interface BridgedRequestHead {
   readonly fields: readonly Field[]
   /** The names of fields that may be in no table. */
   readonly sensitive?: readonly string[] | undefined
+  /** Whether a session has read it so, and found nothing wrong with it. */
+  readonly isSound?: boolean | undefined
 }
 
 /** The head of a response on its way to the client. */
@@ -25,6 +27,8 @@ export interface BridgedResponseHead {
   readonly status: number
   readonly fields: readonly Field[]
   readonly sensitive?: readonly string[] | undefined
+  /** As that of a request. */
+  readonly isSound?: boolean | undefined
 }
 
 /** Why no more comes of a response. */

@@ -183,7 +183,7 @@ export class Bridge {
     const isToLeave = record.endReason !== undefined && LEAVING.has(record.endReason) && !stream.isClosed
     if (isToLeave) {
       this.#leaving.add(stream)
-      stream.once('close', () => this.#left(stream))
+      stream.on('close', () => this.#left(stream))
     }
     if (this.#drainReason) setImmediate(() => this.#drained())
   }

@@ -8,10 +8,12 @@ import { Exchange, HttpRequest } from '../../exchange.ts'
 import type { ExchangeEndReason, Field } from '../../exchange.ts'
 import type { FaultFeed } from '../../fault.ts'
 import { Http2Facts } from '../../http2-facts.ts'
+import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { ExchangeFaults } from '../http/exchange-faults.ts'
+import { codedFailure } from '../http/messages.ts'
 import { fieldsOf, requestPseudo, urlOfPseudo } from './bridge-fields.ts'
 import { intervene } from './bridge-intervention.ts'
 import type { BridgedRequestHead } from './bridge-server.ts'
@@ -57,7 +59,8 @@ export class BridgedExchange implements StreamHandlers {
     this.stream = stream
     this.destination = destination
     this.hasBody = hasBody
-    this.head = { ...pseudo, authority, fields, sensitive }
+    const { scheme, isByHost, protocol } = pseudo
+    this.head = { method, scheme, authority, isByHost, path, protocol, fields, sensitive, isSound: true }
     const url = urlOfPseudo(pseudo, destination)
     const request = new HttpRequest({ method, url, target: path, httpVersion: 'HTTP/2', fields })
     this.exchange = new Exchange(bridge.connection, request)
@@ -102,6 +105,18 @@ export class BridgedExchange implements StreamHandlers {
       this.faults = new ExchangeFaults(this.faulty, feed, isUnderWay)
     }
     return this.faults
+  }
+
+  /** Takes a step of it. What that fails with breaks it off. */
+  guarded(step: () => MaybePromise<void>): MaybePromise<void> {
+    const failed = (error: unknown): void => this.breakOff(codedFailure(error))
+    try {
+      const wait = step()
+      return isPromise(wait) ? wait.catch(failed) : wait
+    } catch (error) {
+      failed(error)
+      return undefined
+    }
   }
 
   /** Breaks it off with an error, once a part of the response has been sent. */

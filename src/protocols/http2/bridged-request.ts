@@ -1,18 +1,17 @@
 /** The request of an exchange of a bridge, on its way from the client to a server. */
 import { errorText, isMitmError } from '../../errors.ts'
 import type { Field } from '../../exchange.ts'
-import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import { writeThrough } from '../../internal/pump.ts'
 import type { Holdable } from '../../internal/pump.ts'
 import type { Destination } from '../../protocol.ts'
 import type { BodyPipe } from '../http/body-pipe.ts'
 import { noResponse } from '../http/error-response.ts'
-import { codedFailure } from '../http/messages.ts'
 import { answerError } from './bridge-answer.ts'
-import type { BridgedRequestHead, ResponseHandlers, ServerFailure, ServerRequest } from './bridge-server.ts'
+import type { BridgedRequestHead, ServerFailure, ServerRequest } from './bridge-server.ts'
 import type { BridgedExchange } from './bridged-exchange.ts'
 import { InOrder } from './in-order.ts'
+import { ResponseTaker } from './response-taker.ts'
 
 /**
  * What happens to the octets of a body: forwarded as they come; held until it is decided; dropped, because something else is
@@ -21,7 +20,7 @@ import { InOrder } from './in-order.ts'
 export type Mode = 'forward' | 'hold' | 'drop' | 'pipe'
 
 /** What is sent to a server. */
-interface Sending {
+export interface Sending {
   readonly head: BridgedRequestHead
   readonly destination: Destination
   readonly hasBody: boolean
@@ -126,34 +125,25 @@ export class BridgedRequest {
     }
     of.exchange.serverAddress = server.address
     try {
-      this.#server = server.request(sending.head, sending.hasBody, this.#handlers(sending))
+      this.#server = server.request(sending.head, sending.hasBody, new ResponseTaker(of, sending))
       this.#watch()
     } catch (error) {
       of.response.onFailure({ kind: 'malformed', reason: errorText(error) })
     }
   }
 
-  #handlers(sending: Sending): ResponseHandlers {
-    const { response } = this.#of
-    return {
-      interim: (head) => {
-        this.#deadline?.refresh()
-        response.interim(head)
-      },
-      head: (head, isWhole) => {
-        clearTimeout(this.#deadline)
-        return this.#guarded(() => response.onHead(head, isWhole))
-      },
-      data: (octets) => this.#guarded(() => response.onBody(octets)),
-      end: (trailers) => this.#guarded(() => response.onEnd(trailers)),
-      failed: (failure) => {
-        if (this.#mayTryAgain(sending, failure)) {
-          this.#hasTriedAgain = true
-          void this.#connect(sending)
-        } else response.onFailure(failure)
-      },
-      closed: (code) => response.onClosed(code),
-    }
+  /** The server is at work on it: it has the whole time for its response again, or has begun it. */
+  onProgress(hasBegun: boolean): void {
+    if (hasBegun) clearTimeout(this.#deadline)
+    else this.#deadline?.refresh()
+  }
+
+  /** Sends it again if the connection broke on which it was sent. @returns Whether it does */
+  triesAgain(sending: Sending, failure: ServerFailure): boolean {
+    if (!this.#mayTryAgain(sending, failure)) return false
+    this.#hasTriedAgain = true
+    void this.#connect(sending)
+    return true
   }
 
   /** The time in which the server must begin to answer begins when it has the whole request. */
@@ -164,18 +154,6 @@ export class BridgedRequest {
     clearTimeout(this.#deadline)
     const late = (): void => void answerError(this.#of, noResponse(exchange, destination, responseTimeoutMs))
     this.#deadline = setTimeout(late, responseTimeoutMs)
-  }
-
-  /** What a step fails with breaks the exchange off. */
-  #guarded(step: () => MaybePromise<void>): MaybePromise<void> {
-    const failed = (error: unknown): void => this.#of.breakOff(codedFailure(error))
-    try {
-      const wait = step()
-      return isPromise(wait) ? wait.catch(failed) : wait
-    } catch (error) {
-      failed(error)
-      return undefined
-    }
   }
 
   /** A connection that was kept may end at any time: clients of their own would ask again as well. */
@@ -232,13 +210,13 @@ export class BridgedRequest {
 
   /** Takes octets of the client's body. */
   onBody(octets: Buffer): MaybePromise<void> {
-    return this.#guarded(() => this.#take(octets))
+    return this.#of.guarded(() => this.#take(octets))
   }
 
   /** All of the client's request has come. */
   onEnd(trailers: readonly Field[]): void {
     this.#trailers = trailers
-    void this.#guarded(() => this.#end())
+    void this.#of.guarded(() => this.#end())
   }
 
   #take(octets: Buffer): MaybePromise<void> {

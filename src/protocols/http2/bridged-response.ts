@@ -15,6 +15,15 @@ import { InOrder } from './in-order.ts'
 import { malformed } from './section-check.ts'
 import { failureOf } from './server-failure.ts'
 
+/** What is known of a head beside its fields. */
+type HeadFacts = Pick<BridgedResponseHead, 'sensitive' | 'isSound'>
+
+/** How a head is sent on. */
+interface ResponseOptions extends HeadFacts {
+  /** Whether no body and no trailers follow. */
+  readonly isWhole: boolean
+}
+
 /** The way of a response. */
 export class BridgedResponse {
   mode: Mode = 'forward'
@@ -50,7 +59,7 @@ export class BridgedResponse {
     const of = this.#of
     if (of.isOver) return undefined
     const { plan, exchange } = of
-    const { status, fields, sensitive } = head
+    const { status, fields, sensitive, isSound } = head
     const response = new HttpResponse({ status, statusText: '', httpVersion: 'HTTP/2', fields })
     of.tunnel = BridgedTunnel.of(of, response)
     if (!of.tunnel && (plan?.rewriteResponse?.length || plan?.responseStreams?.length || plan?.responseHead?.length)) {
@@ -58,7 +67,7 @@ export class BridgedResponse {
       const done = interveneInResponse(of, 'head', sensitive)
       return isWhole ? done.then(() => this.onEnd([])) : done
     }
-    this.respond(response, 'server', { sensitive, isWhole })
+    this.respond(response, 'server', { sensitive, isWhole, isSound })
     of.tunnel?.open()
     return isWhole ? this.onEnd([]) : undefined
   }
@@ -126,26 +135,23 @@ export class BridgedResponse {
     of.stream.afterSent(() => of.stream.close(code))
   }
 
-  /** Sends a head on. `isWhole`: whether no body and no trailers follow; `sensitive`: the fields that may be in no table. */
-  respond(
-    response: HttpResponse,
-    answeredBy: Exchange['answeredBy'],
-    { isWhole, sensitive }: { readonly isWhole: boolean; readonly sensitive?: readonly string[] | undefined },
-  ): void {
+  /** Sends a head on. */
+  respond(response: HttpResponse, answeredBy: Exchange['answeredBy'], { isWhole, ...head }: ResponseOptions): void {
     const { exchange, faulty, bridge } = this.#of
     exchange.response = response
     exchange.answeredBy = answeredBy
     exchange.timings.responseStartMs = exchange.elapsedMs()
     bridge.connection.flow.notify('responseStarted', exchange)
-    if (faulty) faulty.beginResponse(response, () => this.#sendHead(response, false, sensitive))
-    else this.#sendHead(response, isWhole, sensitive)
+    if (faulty) faulty.beginResponse(response, () => this.#sendHead(response, false, head))
+    else this.#sendHead(response, isWhole, head)
   }
 
-  #sendHead({ status, fields }: HttpResponse, endStream: boolean, sensitive: readonly string[] | undefined): void {
+  #sendHead({ status, fields }: HttpResponse, endStream: boolean, { sensitive, isSound }: HeadFacts): void {
     const { stream, exchange, destination } = this.#of
     if (stream.isClosed || stream.headersSent) return
-    const section = outgoing(fields, [[':status', String(status)]])
-    const problem = malformed(section, 'response')
+    const pseudo: Field[] = [[':status', String(status)]]
+    const section = isSound ? pseudo.concat(fields) : outgoing(fields, pseudo)
+    const problem = isSound ? undefined : malformed(section, 'response')
     // What HTTP/2 has no way to say.
     if (problem !== undefined)
       this.#of.breakOff(failureOf({ kind: 'malformed', reason: problem }, exchange, destination))

@@ -49,6 +49,14 @@ export class Http2Server implements BridgeServer {
   /** How its connection ended. */
   #end: PumpEnd | undefined
   readonly #requests = new Set<Http2Request>()
+  readonly #forRequests: RequestConnection = {
+    failure: () => this.#failure(),
+    endConnection: (how) => this.#endConnection(how),
+    closed: (request) => {
+      this.#requests.delete(request)
+      this.#closeIfDone()
+    },
+  }
   #isLeaving = false
   #isGone = false
 
@@ -86,16 +94,9 @@ export class Http2Server implements BridgeServer {
 
   request(head: BridgedRequestHead, hasBody: boolean, handlers: ResponseHandlers): ServerRequest {
     const section = requestSection(head)
-    const problem = malformed(section, 'request')
+    const problem = head.isSound ? undefined : malformed(section, 'request')
     if (problem !== undefined) throw new Error(problem)
-    const request = new Http2Request(handlers, {
-      failure: () => this.#failure(),
-      endConnection: (how) => this.#endConnection(how),
-      closed: () => {
-        this.#requests.delete(request)
-        this.#closeIfDone()
-      },
-    })
+    const request = new Http2Request(handlers, this.#forRequests)
     this.#requests.add(request)
     request.begin(this.#session.request(section, !hasBody, head.sensitive ?? [], request))
     return request
@@ -190,7 +191,8 @@ interface RequestConnection {
   /** What a stream that broke with it ended by; undefined: it is there. */
   failure(): ServerFailure | undefined
   endConnection(how: 'close' | 'reset'): void
-  closed(): void
+  /** Its stream is over. */
+  closed(request: Http2Request): void
 }
 
 /** One request to a server. */
@@ -211,7 +213,6 @@ class Http2Request implements ServerRequest, ResponseStreamHandlers {
   /** It has a stream, which may wait to be opened. */
   begin(stream: Http2Stream): void {
     this.#stream = stream
-    stream.once('close', () => this.#connection.closed())
   }
 
   get stream(): Http2Stream {
@@ -286,6 +287,10 @@ class Http2Request implements ServerRequest, ResponseStreamHandlers {
     const { hasEnded, resetCode } = this.stream
     this.#over(() => this.#handlers.failed(this.#connection.failure() ?? { kind: 'reset', code }))
     if (hasEnded && resetCode !== undefined && !this.#isAborted) this.#handlers.closed?.(resetCode)
+  }
+
+  closed(): void {
+    this.#connection.closed(this)
   }
 
   #over(tell: () => MaybePromise<void>): void {

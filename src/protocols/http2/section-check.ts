@@ -5,6 +5,8 @@ import { ERROR_CODE } from './frame.ts'
 /** Whose section it is. */
 export type SectionKind = 'request' | 'response' | 'trailers'
 
+const COLON = 0x3a
+const NO_FIELD: Field = ['', '']
 const NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 const BAD_VALUE = /[\0\r\n]/
 const REQUEST_PSEUDO: ReadonlySet<string> = new Set([':method', ':scheme', ':authority', ':path', ':protocol'])
@@ -28,8 +30,9 @@ const MOST_NAMES = 1000
 export function malformed(section: readonly Field[], kind: SectionKind): string | undefined {
   const pseudo = kind === 'request' ? REQUEST_PSEUDO : kind === 'response' ? RESPONSE_PSEUDO : NO_PSEUDO
   let isBehind = false
-  for (const [at, [name, value]] of section.entries()) {
-    if (name.startsWith(':')) {
+  for (let at = 0; at < section.length; at++) {
+    const [name, value] = section[at] ?? NO_FIELD
+    if (name.charCodeAt(0) === COLON) {
       if (isBehind || !pseudo.has(name)) return `a field ${name} where there can be none`
       for (let before = 0; before < at; before++) if (section[before]?.[0] === name) return `several fields ${name}`
     } else {

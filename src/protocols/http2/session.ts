@@ -291,11 +291,11 @@ export class Session implements StreamCarrier, FrameSink {
     }
     stream.hasHead = !isInterim
     this.#responses.get(stream)?.head(fields, endStream, sensitive)
-    if (endStream) stream.ended([])
+    if (endStream) stream.ended()
   }
 
   onEnd(stream: Http2Stream): void {
-    stream.ended([])
+    stream.ended()
   }
 
   onReset(streamId: number, code: number): void {

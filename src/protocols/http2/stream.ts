@@ -2,8 +2,6 @@
  * One stream of a session: what comes on it is handed on in order, no faster than it is taken; what is sent on it waits
  * until the other endpoint has room (RFC 9113 sections 5.1 and 5.2).
  */
-import { EventEmitter } from 'node:events'
-
 import type { Field } from '../../exchange.ts'
 import { isPromise } from '../../internal/maybe-promise.ts'
 import type { MaybePromise } from '../../internal/maybe-promise.ts'
@@ -12,6 +10,7 @@ import type { OctetWriter } from '../../internal/writable.ts'
 
 /** Octets that wait on a stream before whoever writes them is told that it is enough. */
 const HIGH_WATER_BYTES = 65_536
+const NO_FIELDS: readonly Field[] = Object.freeze([])
 
 /** What is told of a stream. It throws nothing. */
 export interface StreamHandlers {
@@ -24,6 +23,8 @@ export interface StreamHandlers {
    * on if the stream was opened here; who opened it himself and gives it up wants nothing of it any more.
    */
   aborted(code: number): void
+  /** It is over in both directions; what came may still have to be handed on. */
+  closed?(): void
 }
 
 /** How a head is sent. */
@@ -56,7 +57,7 @@ export interface StreamCarrier {
 }
 
 /** One stream. Tells of room by `drain`, and of its end by `close`. */
-export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
+export class Http2Stream implements OctetWriter, Holdable {
   /** 0 while the session has not opened it: there are as many as the other endpoint takes. */
   id: number
   handlers: StreamHandlers | undefined
@@ -81,24 +82,22 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
   readonly #carrier: StreamCarrier
   /** Whether it was opened here. */
   readonly #isOwn: boolean
-  #received: Buffer[] = []
+  #listeners: Record<'drain' | 'close', Set<() => void>> | undefined
+  #received: Buffer[] | undefined
   #holds = 0
   #isBusy = false
   #isDiscarded = false
   #isTold = false
   #abortedWith: number | undefined
-  #trailers: readonly Field[] = []
-  #waiting: Buffer[] = []
+  #trailers: readonly Field[] = NO_FIELDS
+  #waiting: Buffer[] | undefined
   #waitingBytes = 0
   #hasFinished = false
   #isFull = false
-  #sentTrailers: readonly Field[] = []
-  #onSent: (() => void)[] = []
+  #sentTrailers: readonly Field[] = NO_FIELDS
+  #onSent: (() => void)[] | undefined
 
   constructor(carrier: StreamCarrier, id: number, isOwn: boolean, receiveWindow: number, sendWindow: number) {
-    super()
-    // Each request that waits for it listens.
-    this.setMaxListeners(0)
     this.#carrier = carrier
     this.#isOwn = isOwn
     this.id = id
@@ -131,7 +130,7 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
   write(octets: Uint8Array): boolean {
     if (this.isClosed || this.writableEnded) return true
     if (octets.length > 0) {
-      this.#waiting.push(
+      ;(this.#waiting ??= []).push(
         Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.length),
       )
       this.#waitingBytes += octets.length
@@ -157,8 +156,9 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
   /** Sends a frame's worth. @returns Whether there may be more to send now */
   sendSome(): boolean {
     if (!this.headersSent || this.id === 0 || this.isClosed) return false
-    const [octets] = this.#waiting
-    if (!octets) {
+    const waiting = this.#waiting
+    const octets = waiting?.[0]
+    if (!waiting || !octets) {
       if (this.writableEnded && !this.#hasFinished) {
         this.#carrier.sendEnd(this, this.#sentTrailers)
         this.#finished()
@@ -172,12 +172,12 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
       return false
     }
     const part = octets.length <= room ? octets : octets.subarray(0, room)
-    if (part === octets) this.#waiting.shift()
-    else this.#waiting[0] = octets.subarray(room)
+    if (part === octets) waiting.shift()
+    else waiting[0] = octets.subarray(room)
     this.#waitingBytes -= part.length
     this.sendWindow -= part.length
     carrier.sendWindow -= part.length
-    const isLast = this.#waiting.length === 0
+    const isLast = waiting.length === 0
     const endStream = isLast && this.writableEnded && this.#sentTrailers.length === 0
     carrier.sendData(this, part, endStream)
     if (endStream) {
@@ -190,8 +190,8 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
 
   /** Calls `done` when all that was written has been sent, or never will be. */
   afterSent(done: () => void): void {
-    if (this.isClosed || (this.#waiting.length === 0 && (!this.writableEnded || this.#hasFinished))) done()
-    else this.#onSent.push(done)
+    if (this.isClosed || (this.#waitingBytes === 0 && (!this.writableEnded || this.#hasFinished))) done()
+    else (this.#onSent ??= []).push(done)
   }
 
   /** Resets it. @param code - What RST_STREAM says. */
@@ -210,19 +210,35 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
   #allSent(): void {
     if (this.#isFull) {
       this.#isFull = false
-      this.emit('drain')
+      this.#emit('drain')
     }
-    for (const done of this.#onSent.splice(0)) done()
+    const sent = this.#onSent
+    this.#onSent = undefined
+    if (sent) for (const done of sent) done()
   }
 
   #close(): void {
     this.isClosed = true
     this.writableEnded = true
-    this.#waiting = []
+    this.#waiting = undefined
     this.#waitingBytes = 0
     this.#carrier.closed(this)
     this.#allSent()
-    this.emit('close')
+    this.handlers?.closed?.()
+    this.#emit('close')
+  }
+
+  on(event: 'drain' | 'close', listener: () => void): void {
+    this.#listeners ??= { drain: new Set(), close: new Set() }
+    this.#listeners[event].add(listener)
+  }
+
+  off(event: 'drain' | 'close', listener: () => void): void {
+    this.#listeners?.[event].delete(listener)
+  }
+
+  #emit(event: 'drain' | 'close'): void {
+    if (this.#listeners) for (const listener of [...this.#listeners[event]]) listener()
   }
 
   // Receiving.
@@ -238,18 +254,18 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
   /** Nobody wants any more of what comes. */
   discard(): void {
     this.#isDiscarded = true
-    for (const octets of this.#received.splice(0)) this.#carrier.consumed(this, octets.length)
+    for (const octets of this.#received?.splice(0) ?? []) this.#carrier.consumed(this, octets.length)
   }
 
   /** Content has come. */
   receive(octets: Buffer): void {
     if (this.#isDiscarded) this.#carrier.consumed(this, octets.length)
-    else if (this.#received.length > 0 || this.#isBusy || this.#holds > 0) this.#received.push(octets)
+    else if (this.#received?.length || this.#isBusy || this.#holds > 0) (this.#received ??= []).push(octets)
     else this.#hand(octets)
   }
 
   /** All has come. */
-  ended(trailers: readonly Field[]): void {
+  ended(trailers: readonly Field[] = NO_FIELDS): void {
     this.hasEnded = true
     this.#trailers = trailers
     // Behind it, a stream that has been sent whole is over; what came of it is still handed on.
@@ -259,7 +275,7 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
 
   /** It was reset, or its connection is gone. */
   abort(code: number): void {
-    if (!this.#isOwn) this.#received = []
+    if (!this.#isOwn) this.#received = undefined
     this.#abortedWith = code
     if (!this.isClosed) this.#close()
     this.#handOn()
@@ -282,7 +298,7 @@ export class Http2Stream extends EventEmitter implements OctetWriter, Holdable {
 
   /** Hands on what has come: all of it, where nothing more will. */
   #handOn(): void {
-    while (!this.#isBusy && this.#received.length > 0) {
+    while (!this.#isBusy && this.#received?.length) {
       if (this.#holds > 0 && this.#abortedWith === undefined) return
       const octets = this.#received.shift()
       if (octets) this.#hand(octets)
