@@ -115,7 +115,12 @@ describe('sections', () => {
       [':status', '404'],
       ['x-a', '1'],
     ]
-    expect(responseHead(section, ['x-a'])).toEqual({ status: 404, fields: [['x-a', '1']], sensitive: ['x-a'] })
+    expect(responseHead(section, ['x-a'])).toEqual({
+      status: 404,
+      fields: [['x-a', '1']],
+      sensitive: ['x-a'],
+      isSound: true,
+    })
   })
 })
 
