@@ -262,7 +262,7 @@ export class Session {
   async #openServer(destination: Destination): Promise<void> {
     const { connection } = this
     this.#server.drop()
-    await connection.open(destination)
+    await this.#server.open(connection, destination, this.#bufferSize)
     if (this.isOver) return
     this.#responses = new ResponseSide(this)
     this.#server.attach(connection, destination, this.#handlers('server'), this.#bufferSize)
