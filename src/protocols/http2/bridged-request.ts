@@ -42,6 +42,8 @@ export class BridgedRequest {
   readonly #of: BridgedExchange
   readonly #out: InOrder
   #held: Buffer[] = []
+  /** Whether the client has to wait until it is decided what becomes of what has come. */
+  #isHeldBack = false
   #trailers: readonly Field[] = []
   #hasTriedAgain = false
   /** Runs while a response is due. */
@@ -197,6 +199,11 @@ export class BridgedRequest {
   /** Takes what is held of the body. */
   takeHeld(): Buffer[] {
     this.heldBytes = 0
+    if (this.#isHeldBack) {
+      this.#isHeldBack = false
+      // Behind what is taken.
+      queueMicrotask(() => this.pump.release())
+    }
     return this.#held.splice(0)
   }
 
@@ -231,12 +238,19 @@ export class BridgedRequest {
       case 'hold':
         this.#held.push(octets)
         this.heldBytes += octets.length
-        // Too large to be looked at whole: whoever waits for that is told, and decides without.
-        if (this.heldBytes > bridge.connection.flow.settings.maxBodyBytes) exchange.request.release()
+        if (this.heldBytes > bridge.connection.flow.settings.maxBodyBytes) this.#holdBack()
         return undefined
       case 'drop':
         return undefined
     }
+  }
+
+  /** Too large to be looked at whole: whoever waits for that is told, and decides without. The rest waits at the client. */
+  #holdBack(): void {
+    this.#of.exchange.request.release()
+    if (this.#isHeldBack) return
+    this.#isHeldBack = true
+    this.pump.hold()
   }
 
   async #end(): Promise<void> {

@@ -215,7 +215,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     },
     atClient: ['HEADERS 3', 'DATA 3 9', 'END 3', 'RST_STREAM 3 NO_ERROR', 'fin'],
     atServer: ['HEADERS 3', 'DATA 3 4', 'fin'],
-    reasons: undefined,
+    reasons: ['complete'],
   },
   'a part of a response, and a reset behind it': {
     act: async (client, server) => {

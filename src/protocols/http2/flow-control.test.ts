@@ -80,6 +80,28 @@ describe.each(['CONNECT', 'SOCKS5'] as const)('10 MiB inside of %s', (door) => {
   })
 })
 
+it.each(['bridge', 'late bridge'] as const)(
+  'a body waits at its client while a rule keeps the request: %s',
+  async (way) => {
+    await using small = await Http2Stage.open({ mitm: { maxBodyBytes: 100_000 } })
+    const hash = createHash('sha256')
+    small.handler = (stream) => {
+      stream.on('data', (chunk: Buffer) => hash.update(chunk))
+      stream.on('end', () => stream.respond({ ':status': 204 }, { endStream: true }))
+    }
+    const session = await small.session(way)
+    small.mitm.post('https://api.test/').delay(500)
+    const stream = session.request({ ':path': '/', ':method': 'POST' })
+    const heard = heardOn(stream)
+    pour(stream)
+    const exchange = await small.mitm.waitForRequest('https://api.test/')
+    expect(await stands(() => exchange.request.bodySize)).toBeLessThan(2 * 2 ** 20)
+    expect(exchange.sentRequest ?? exchange.serverAddress).toBeUndefined()
+    expect((await heard).isWhole).toBe(true)
+    expect(hash.digest('base64')).toBe(factsOf(LARGE).hash)
+  },
+)
+
 describe('what a server has said before it leaves', () => {
   it.each(WAYS)('comes whole, however slow its client reads: %s', async (way) => {
     stage.handler = (stream) => {

@@ -128,7 +128,9 @@ export class StreamLedger {
   /** A side has reset the stream. */
   reset(stream: Stream, side: Side, code: number): void {
     stream.facts.resetCode = code
-    this.end(stream, stream.isTunnel ? 'upgraded' : `${side}-reset`, side)
+    // Behind a whole response it says that no more of the request is wanted (RFC 9113 section 8.1).
+    const isWhole = side === 'server' && stream.isResponseOver
+    this.end(stream, stream.isTunnel ? 'upgraded' : isWhole ? 'complete' : `${side}-reset`, side)
   }
 
   /** The server will not serve streams above the last one (RFC 9113 section 6.8), and may end with the others. */
