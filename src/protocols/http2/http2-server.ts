@@ -70,7 +70,8 @@ export class Http2Server implements BridgeServer {
       from: 'server',
       bufferSize,
       settings: { ...settings, enablePush: 0 },
-      maxListBytes: settings.maxHeaderListSize ?? Infinity,
+      // Its client says what it takes, and may take more.
+      maxListBytes: Infinity,
       hook: (octets) => watcher.hook(octets),
       touched: () => watcher.touched(),
       settingsCame: (remote) => this.#settingsCame(remote),

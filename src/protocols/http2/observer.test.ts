@@ -165,7 +165,7 @@ describe('ends', () => {
       response: [413, '', true],
       isRequestWhole: false,
       resetCode: 0,
-      endReason: 'server-reset',
+      endReason: 'complete',
     })
   })
 

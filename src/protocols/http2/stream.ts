@@ -275,10 +275,15 @@ export class Http2Stream implements OctetWriter, Holdable {
 
   /** It was reset, or its connection is gone. */
   abort(code: number): void {
-    if (!this.#isOwn) this.#received = undefined
-    this.#abortedWith = code
     if (!this.isClosed) this.#close()
-    this.#handOn()
+    if (this.#isOwn) {
+      this.#abortedWith = code
+      this.#handOn()
+    } else {
+      this.discard()
+      this.#isTold = true
+      this.handlers?.aborted(code)
+    }
   }
 
   #hand(octets: Buffer): void {
@@ -304,7 +309,7 @@ export class Http2Stream implements OctetWriter, Holdable {
       if (octets) this.#hand(octets)
     }
     if (this.#isBusy) return
-    if (this.hasEnded && !this.#isTold && (this.#isOwn || this.#abortedWith === undefined)) {
+    if (this.hasEnded && !this.#isTold) {
       this.#isTold = true
       this.handlers?.ended(this.#trailers)
     }
