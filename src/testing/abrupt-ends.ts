@@ -3,6 +3,8 @@ import { createHook } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Socket } from 'node:net'
 
+import { ERROR_CODE } from '../protocols/http2/frame.ts'
+import { writeGoAway } from '../protocols/http2/frame-write.ts'
 import type { TestMitmOptions } from '../test-mitm.ts'
 import { startMitm } from '../test-mitm.ts'
 import type { TestMitm } from '../test-mitm.ts'
@@ -18,10 +20,13 @@ export type Who = 'client' | 'server'
  * How it ends: with a FIN (in TLS, after a close_notify), with a reset, or gone in the midst of what it was about to say
  * (which is a FIN, or a reset where octets were not read).
  */
-export type How = 'by a FIN' | 'by a reset' | 'in the midst of octets'
+export type How = 'by a FIN' | 'by a reset' | 'in the midst of octets' | 'by GOAWAY and a FIN'
 
-/** All ways to end. */
+/** All ways to end, whatever is spoken. */
 export const HOWS: readonly How[] = ['by a FIN', 'by a reset', 'in the midst of octets']
+
+/** What is said before an end of HTTP/2 by those who say something. It covers all streams of tests. */
+const LAST_WORDS = writeGoAway(99, ERROR_CODE.internalError, Buffer.from('oops'))
 
 /** One end of a connection: what to talk on, and the socket below it. */
 export interface AbruptEnd {
@@ -46,6 +51,10 @@ export interface Stage {
 export interface Ends {
   readonly client: AbruptEnd
   readonly server?: AbruptEnd | undefined
+  /** What either end hears, line by line, where a peer notes it: the last line is that of the end. */
+  readonly heard?: { readonly [Name in Who]?: readonly string[] }
+  /** When the side that did not end has what it wants, and leaves. @defaultValue when it hears the end of the other one */
+  readonly isOver?: () => Promise<unknown>
 }
 
 /** A state that connections are in. */
@@ -53,6 +62,8 @@ export interface State {
   readonly name: string
   /** Whether the origin speaks TLS. @defaultValue `false` */
   readonly isSecure?: boolean
+  /** What is offered in TLS. @defaultValue nothing */
+  readonly alpn?: { readonly client: readonly string[]; readonly server: readonly string[] }
   /** @param port - Of the origin. */
   readonly options?: (port: number) => TestMitmOptions
   /** Brings a connection there. */
@@ -61,10 +72,10 @@ export interface State {
   readonly partial?: string | Buffer
   /**
    * What comes of it, as {@link Outcome.text} has it: after a FIN, after a reset, and in the midst of octets; the last is
-   * either of the others where it is not given. `a or b` where the network decides. Who is not named has no part in this
-   * state.
+   * either of the others where it is not given. Then after GOAWAY, where that can be said. `a or b` where the network
+   * decides. Who is not named has no part in this state.
    */
-  readonly comes: { readonly [Name in Who]?: readonly [fin: string, reset: string, midst?: string] }
+  readonly comes: { readonly [Name in Who]?: readonly [fin: string, reset: string, midst?: string, goAway?: string] }
 }
 
 /** What the mitm made of an end. */
@@ -74,6 +85,8 @@ export interface Outcome {
    * WebSockets with their close code and who closed them.
    */
   readonly text: string
+  /** What the other side heard of it: `fin`, `reset`, or nothing; and what its peer noted before that. */
+  readonly seen: string
   /** What was left of sockets and timers, beyond what there was before. */
   readonly left: readonly string[]
   /** What nobody caught. */
@@ -101,15 +114,20 @@ export function casesOf(states: readonly State[]): readonly Case[] {
 
 /** What may come of an end, by the table: {@link Outcome.text}. */
 export function expectedOf({ state, who }: Case, how: How): readonly string[] {
-  const [fin = '', reset = '', midst] = state.comes[who] ?? []
-  const either = midst ?? `${fin} or ${reset}`
-  return (how === 'by a FIN' ? fin : how === 'by a reset' ? reset : either).split(' or ')
+  const [fin = '', reset = '', midst, goAway = ''] = state.comes[who] ?? []
+  const texts: Readonly<Record<How, string>> = {
+    'by a FIN': fin,
+    'by a reset': reset,
+    'in the midst of octets': midst ?? `${fin} or ${reset}`,
+    'by GOAWAY and a FIN': goAway,
+  }
+  return texts[how].split(' or ')
 }
 
 /** Brings a connection to a state, ends one side of it, lets the other side do what programs do, and waits for the end. */
 export async function walk({ state, who }: Case, how: How): Promise<Outcome> {
   const authority = await originAuthority()
-  const origin = new Origin(state.isSecure ? authority : undefined)
+  const origin = new Origin(state.isSecure ? authority : undefined, state.alpn?.server)
   await origin.listen()
   const mitm = await startMitm({
     hosts: { 'origin.test': `127.0.0.1:${origin.port}` },
@@ -133,29 +151,37 @@ export async function walk({ state, who }: Case, how: How): Promise<Outcome> {
     // Makes what is made once, such as certificates, so that it does not count as left.
     const certificates = await mitm.certificateAuthority()
     await certificates.contextFor('origin.test')
-    const before = resources()
+    const resourcesBefore = resources()
     timers = new TimerWatch()
-    const { client, server } = await state.reach({
+    const ends = await state.reach({
       mitm,
       origin,
       dial: async () => keep(endOf(await plain(dial(mitm.port)))),
-      enter: async (door) => keep(endOf(await enter(door, mitm.port, certificates))),
+      enter: async (door) => keep(endOf(await enter(door, mitm.port, certificates, state.alpn?.client))),
       accept: async () => keep(endOf(await origin.accept())),
     })
     await nextTurn()
+    const { client, server } = ends
     const ending = who === 'client' ? client : server
     const other = who === 'client' ? server : client
+    const heard = ends.heard?.[who === 'client' ? 'server' : 'client']
+    const before = heard?.length
     if (!ending) throw new Error(`There is no ${who} in this state`)
     // A program that is told of the end of the other side closes its own.
-    void other?.wire.ended.then(() => other.wire.socket.end())
-    end(ending, how, state.partial ?? 'x')
+    const leave = (): unknown => other?.wire.socket.end()
+    void other?.wire.ended.then(leave)
+    // What it does not hear is in what it has heard.
+    void ends.isOver?.().then(leave, () => undefined)
+    endBy(ending, how, state.partial ?? 'x')
     // So does one that the mitm connected to later.
     origin.closeOthers()
     await until(() => mitm.connections.every(({ endedAt }) => endedAt !== undefined))
     const text = textOf(mitm)
+    const end = other ? await endSeen(other) : 'nothing'
+    const seen = heard ? heard.slice(before).join(', ') : end
     for (const { raw } of opened) raw.destroy()
-    const left = await leftOf(before, timers)
-    return { text, left, uncaught }
+    const left = await leftOf(resourcesBefore, timers)
+    return { text, seen, left, uncaught }
   } finally {
     for (const { raw } of opened) raw.destroy()
     timers?.stop()
@@ -188,8 +214,21 @@ function endOf({ stream, raw }: End): AbruptEnd {
   return { wire, raw }
 }
 
-function end({ wire, raw }: AbruptEnd, how: How, partial: string | Buffer): void {
+/** What a side hears of the end, once the mitm is done. */
+async function endSeen({ wire }: AbruptEnd): Promise<string> {
+  wire.resume()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve('nothing'), IDLE_MS / 2)
+  })
+  const end = await Promise.race([wire.ended, late])
+  clearTimeout(timer)
+  return end
+}
+
+function endBy({ wire, raw }: AbruptEnd, how: How, partial: string | Buffer): void {
   if (how === 'by a FIN') wire.end()
+  else if (how === 'by GOAWAY and a FIN') wire.end(LAST_WORDS)
   else if (how === 'by a reset') raw.resetAndDestroy()
   else {
     wire.write(partial)

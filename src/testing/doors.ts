@@ -64,9 +64,14 @@ export class Origin {
     return typeof address === 'object' && address ? address.port : 0
   }
 
+  /** Takes the next connection, before anything is said on it. */
+  async acceptRaw(): Promise<Socket> {
+    return this.#sockets.shift() ?? (await new Promise<Socket>((resolve) => this.#waiting.push(resolve)))
+  }
+
   /** Takes the next connection; in TLS, when the handshake is done. */
   async accept(): Promise<End> {
-    const raw = this.#sockets.shift() ?? (await new Promise<Socket>((resolve) => this.#waiting.push(resolve)))
+    const raw = await this.acceptRaw()
     if (!this.#authority) return { stream: raw, raw }
     const secureContext = await this.#authority.contextFor(ORIGIN_NAME)
     const stream = new TLSSocket(raw, { isServer: true, secureContext, ...alpn(this.alpnProtocols) })
