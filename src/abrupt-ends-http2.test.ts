@@ -5,7 +5,7 @@ import { writeData, writeHeaders, writeSettings } from './protocols/http2/frame-
 import { ERROR_CODE, PREFACE, SETTING } from './protocols/http2/frame.ts'
 import { writeFieldBlock } from './protocols/http2/hpack-encode.ts'
 import { writeMessage } from './protocols/websocket/write.ts'
-import { casesOf, expectedOf, HOWS, walk } from './testing/abrupt-ends.ts'
+import { casesOf, expectedLine, expectedOf, HOWS, walk } from './testing/abrupt-ends.ts'
 import type { AbruptEnd, How, Stage, State } from './testing/abrupt-ends.ts'
 import { arrive, beginHeaders, secured, session } from './testing/http2-sessions.ts'
 import type { Passage, Session } from './testing/http2-sessions.ts'
@@ -351,10 +351,14 @@ function plain(seen: string): string {
 
 const ALL: readonly How[] = [...HOWS, 'by GOAWAY and a FIN']
 
-describe.each(casesOf(PASSAGES.flatMap(statesOf)))('$name: the $who ends', (each) => {
-  it.each(ALL.filter((how) => expectedOf(each, how).join('') !== ''))('%s', async (how) => {
-    const { text, seen, left, uncaught } = await walk(each, how)
-    expect(expectedOf(each, how)).toContain(`${text} > ${plain(seen)}`)
-    expect({ left, uncaught }).toEqual({ left: [], uncaught: [] })
-  })
-})
+describe.each(casesOf(PASSAGES.flatMap(statesOf)).map((each) => [each.name, each.who, each] as const))(
+  '%s: the %s ends',
+  (_, __, each) => {
+    it.each(ALL.filter((how) => expectedOf(each, how).join('') !== ''))('%s', async (how) => {
+      const { text, seen, left, uncaught } = await walk(each, how)
+      const line = `${text} > ${plain(seen)}`
+      expect(line).toBe(expectedLine(each, how, line))
+      expect({ left, uncaught }).toEqual({ left: [], uncaught: [] })
+    })
+  },
+)

@@ -45,6 +45,8 @@ export interface Stage {
   enter(door: Door): Promise<AbruptEnd>
   /** The next connection that the origin was given. */
   accept(): Promise<AbruptEnd>
+  /** The same before its TLS handshake, which is not done. */
+  acceptRaw(): Promise<AbruptEnd>
 }
 
 /** Both ends, or the client alone where no server was connected. */
@@ -53,7 +55,7 @@ export interface Ends {
   readonly server?: AbruptEnd | undefined
   /** What either end hears, line by line, where a peer notes it: the last line is that of the end. */
   readonly heard?: { readonly [Name in Who]?: readonly string[] }
-  /** When the side that did not end has what it wants, and leaves. @defaultValue when it hears the end of the other one */
+  /** When the client has what it wants of a server that ends, and leaves. @defaultValue when it hears of the end */
   readonly isOver?: () => Promise<unknown>
 }
 
@@ -96,6 +98,8 @@ export interface Outcome {
 const PATIENCE_MS = 6000
 /** So short that a connection which nobody ends is told from one that is ended. */
 const IDLE_MS = 2500
+/** Longest wait for the other side to hear of an end that has been passed on. */
+const SEEN_MS = 300
 
 /** A state and who ends in it. */
 export interface Case {
@@ -122,6 +126,12 @@ export function expectedOf({ state, who }: Case, how: How): readonly string[] {
     'by GOAWAY and a FIN': goAway,
   }
   return texts[how].split(' or ')
+}
+
+/** The line that was expected, or all that were, for a message that shows them. */
+export function expectedLine(each: Case, how: How, line: string): string {
+  const all = expectedOf(each, how)
+  return all.includes(line) ? line : all.join(' or ')
 }
 
 /** Brings a connection to a state, ends one side of it, lets the other side do what programs do, and waits for the end. */
@@ -159,6 +169,7 @@ export async function walk({ state, who }: Case, how: How): Promise<Outcome> {
       dial: async () => keep(endOf(await plain(dial(mitm.port)))),
       enter: async (door) => keep(endOf(await enter(door, mitm.port, certificates, state.alpn?.client))),
       accept: async () => keep(endOf(await origin.accept())),
+      acceptRaw: async () => keep(endOf(await plain(origin.acceptRaw()))),
     })
     await nextTurn()
     const { client, server } = ends
@@ -171,7 +182,7 @@ export async function walk({ state, who }: Case, how: How): Promise<Outcome> {
     const leave = (): unknown => other?.wire.socket.end()
     void other?.wire.ended.then(leave)
     // What it does not hear is in what it has heard.
-    void ends.isOver?.().then(leave, () => undefined)
+    if (who === 'server') void ends.isOver?.().then(leave, () => undefined)
     endBy(ending, how, state.partial ?? 'x')
     // So does one that the mitm connected to later.
     origin.closeOthers()
@@ -219,7 +230,7 @@ async function endSeen({ wire }: AbruptEnd): Promise<string> {
   wire.resume()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve('nothing'), IDLE_MS / 2)
+    timer = setTimeout(() => resolve('nothing'), SEEN_MS)
   })
   const end = await Promise.race([wire.ended, late])
   clearTimeout(timer)

@@ -55,6 +55,8 @@ export class Http1Server implements BridgeServer {
   #current: Current | undefined
   #keepsAlive = true
   #isGone = false
+  /** Whether the server sends nothing more. */
+  #hasEnded = false
 
   constructor(options: Http1ServerOptions) {
     const { reader, bufferSize, maxHeadBytes, watcher } = options
@@ -70,6 +72,7 @@ export class Http1Server implements BridgeServer {
           return isPromise(octets) ? octets.then((hooked) => this.#take(hooked)) : this.#take(octets)
         },
         end: (end) => {
+          this.#hasEnded = true
           if (end.kind === 'end') this.#framer.end()
           void Promise.resolve(end.kind === 'end' ? this.#read() : undefined).then(() =>
             this.#gone(end.kind === 'error'),
@@ -145,6 +148,8 @@ export class Http1Server implements BridgeServer {
 
   #onPart(part: Part): MaybePromise<void> {
     const current = this.#current
+    // What came is a part of a response: that it ended is what is wrong with it, and told by that.
+    if (part.kind === 'opaque' && this.#hasEnded) return undefined
     if (!current || part.kind === 'opaque') {
       this.#fail({ kind: 'malformed', reason: part.kind === 'opaque' ? part.reason : 'a response without a request' })
       return undefined
