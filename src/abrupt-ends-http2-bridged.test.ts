@@ -136,7 +136,7 @@ const WITH_HTTP2: readonly State[] = [
       )
       return ends
     },
-    comes: { client: ofClient('complete, *'), server: ofServer(ANSWERED) },
+    comes: { client: ofClient('complete, *'), server: ofServer(ANSWERED, { isKnown: false }) },
   },
   {
     name: 'between HEADERS and CONTINUATION of the server',

@@ -13,6 +13,8 @@ import type { Part } from '../http1/framer.ts'
 import { parseResponseHead } from '../http1/head.ts'
 import { withChunkedBody, writeRequestHead } from '../http1/write.ts'
 import { http1RequestFields, http2Fields } from './bridge-fields.ts'
+import { openingOf } from './http1-opening.ts'
+import type { Http1Opening } from './http1-opening.ts'
 import type {
   BridgedRequestHead,
   BridgeServer,
@@ -41,8 +43,10 @@ interface Current {
   readonly method: string
   readonly handlers: ResponseHandlers
   readonly body: BodyWriter
-  hasHead: boolean
-  isAnswered: boolean
+  /** How it asks for a tunnel, if it does. */
+  readonly opening: Http1Opening | undefined
+  /** Whether it has become one: octets pass both ways. */
+  isTunnel: boolean
 }
 
 /** A connection to a server. */
@@ -95,15 +99,19 @@ export class Http1Server implements BridgeServer {
 
   request(head: BridgedRequestHead, hasBody: boolean, handlers: ResponseHandlers): ServerRequest {
     this.#requestCount++
-    const { method, path, authority } = head
-    const plain = http1RequestFields(head.fields, authority)
+    const plain = withConnectionOfTe(http1RequestFields(head.fields, head.authority))
+    const opening = openingOf(head, plain)
     const hasLength = plain.some(([name]) => name.toLowerCase() === 'content-length')
-    const isChunked = hasBody && !hasLength
-    const fields = isChunked ? withChunkedBody(plain) : plain
+    const isChunked = hasBody && !hasLength && !opening
+    const { method, target, fields } = opening ?? {
+      method: head.method,
+      target: head.path,
+      fields: isChunked ? withChunkedBody(plain) : plain,
+    }
     const { writer } = this.#options
-    writer.write(writeRequestHead({ method, target: path, fields }))
-    const body = new BodyWriter(writer, isChunked)
-    const current: Current = { method, handlers, body, hasHead: false, isAnswered: false }
+    writer.write(writeRequestHead({ method, target, fields }))
+    const body = new BodyWriter(writer, opening ? 'tunnel' : isChunked ? 'chunked' : 'length')
+    const current: Current = { method, handlers, body, opening, isTunnel: false }
     this.#current = current
     if (!hasBody) body.end()
     return {
@@ -148,6 +156,7 @@ export class Http1Server implements BridgeServer {
 
   #onPart(part: Part): MaybePromise<void> {
     const current = this.#current
+    if (current?.isTunnel) return part.kind === 'opaque' ? current.handlers.data(part.octets) : undefined
     // What came is a part of a response: that it ended is what is wrong with it, and told by that.
     if (part.kind === 'opaque' && this.#hasEnded) return undefined
     if (!current || part.kind === 'opaque') {
@@ -158,11 +167,26 @@ export class Http1Server implements BridgeServer {
     if (part.kind === 'body') return this.#content(handlers, part.content)
     if (part.kind === 'end') return this.#over(current, http2Fields(part.trailers))
     const { status, fields } = parseResponseHead(part.octets)
-    if (status < 200) {
-      if (status !== 101) handlers.interim({ status, fields: http2Fields(fields) })
+    const problem = unspeakable(fields)
+    if (problem !== undefined) {
+      this.#fail({ kind: 'malformed', reason: problem })
       return undefined
     }
-    current.hasHead = true
+    if (status < 200 && status !== 101) {
+      handlers.interim({ status, fields: http2Fields(fields) })
+      return undefined
+    }
+    const opened = current.opening?.opened(status, fields)
+    if (opened?.kind === 'tunnel') {
+      current.isTunnel = true
+      this.#keepsAlive = false
+      return handlers.head(opened.head, false)
+    }
+    if (opened?.kind === 'malformed' || status === 101) {
+      const reason = opened?.kind === 'malformed' ? opened.reason : 'it switches protocols, which nobody asked for'
+      this.#fail({ kind: 'malformed', reason })
+      return undefined
+    }
     this.#keepsAlive &&= part.facts.keepsAlive && !part.facts.isCloseDelimited
     return handlers.head({ status, fields: http2Fields(fields) }, false)
   }
@@ -200,22 +224,41 @@ export class Http1Server implements BridgeServer {
     if (this.#isGone) return
     this.#isGone = true
     this.#pump.stop()
-    this.#fail({ kind: isReset ? 'lost' : 'closed' })
+    const current = this.#current
+    if (current?.isTunnel && !isReset) {
+      // So a tunnel ends. Never rejects.
+      this.#current = undefined
+      void current.handlers.end([])
+    } else this.#fail({ kind: isReset ? 'lost' : 'closed' })
     this.#options.watcher.gone(isReset)
     this.#options.close()
   }
 }
 
-/** The body of a request, in chunks or as its length says. */
+/** What of these fields HTTP/2 has no way to say (RFC 9113 section 8.2.1). */
+function unspeakable(fields: readonly Field[]): string | undefined {
+  for (const [name, value] of fields) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return `${JSON.stringify(name)} is no name of a field`
+    if (/[\0\r\n]/.test(value)) return `the value of the field ${name} has a control character in it`
+  }
+  return undefined
+}
+
+/** TE is about one connection, and must be said to be (RFC 9110 section 10.1.4). */
+function withConnectionOfTe(fields: readonly Field[]): readonly Field[] {
+  return fields.some(([name]) => name === 'te') ? [...fields, ['connection', 'TE']] : fields
+}
+
+/** The body of a request: in chunks, or as its length says; or octets of a tunnel, whose end is that of the connection. */
 class BodyWriter extends Writable {
   readonly #writer: Writable
-  readonly #isChunked: boolean
+  readonly #kind: 'chunked' | 'length' | 'tunnel'
   #trailers: readonly Field[] = []
 
-  constructor(writer: Writable, isChunked: boolean) {
+  constructor(writer: Writable, kind: 'chunked' | 'length' | 'tunnel') {
     super()
     this.#writer = writer
-    this.#isChunked = isChunked
+    this.#kind = kind
     this.on('error', () => undefined)
   }
 
@@ -230,18 +273,21 @@ class BodyWriter extends Writable {
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.#writer.destroyed || this.#writer.writableEnded) {
+    if (this.#isDeaf) {
       done()
       return
     }
-    this.#writer.write(this.#isChunked ? writeChunk(chunk) : chunk)
+    this.#writer.write(this.#kind === 'chunked' ? writeChunk(chunk) : chunk)
     afterRoom(this.#writer, done)
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    if (this.#isChunked && !this.#writer.destroyed && !this.#writer.writableEnded) {
-      this.#writer.write(lastChunk(this.#trailers))
-    }
+    if (!this.#isDeaf && this.#kind === 'chunked') this.#writer.write(lastChunk(this.#trailers))
+    if (!this.#isDeaf && this.#kind === 'tunnel') this.#writer.end()
     done()
+  }
+
+  get #isDeaf(): boolean {
+    return this.#writer.destroyed || this.#writer.writableEnded
   }
 }
