@@ -66,7 +66,7 @@ const FILTERS: readonly (readonly [
   [
     'cookies',
     { cookies: { a: '1', b: '2 3' } },
-    ['/', { headers: { cookie: 'a=1; b=2%203' } }],
+    ['/', { headers: { cookie: ['a=1', 'b=2%203'] } }],
     ['/', { headers: { cookie: 'a=1' } }],
   ],
   [
