@@ -15,7 +15,7 @@ import { settled } from '../../testing/waits.ts'
 import type { Wire } from '../../testing/wire.ts'
 import { acceptKey } from '../websocket/handshake.ts'
 import { writeMessage } from '../websocket/write.ts'
-import { ERROR_CODE } from './frame.ts'
+import { ERROR_CODE, SETTING } from './frame.ts'
 
 const NO_CONTENT = 'HTTP/1.1 204 No Content\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\n'
@@ -354,11 +354,12 @@ describe('a tunnel', () => {
     expect(stage.mitm.exchanges[0]?.response).toMatchObject({ status: 403, bodySize: 2 })
   })
 
-  it('for a WebSocket is not offered where nobody knows what the server speaks', async () => {
+  it('for a WebSocket is not offered where nobody knows what the server speaks, but is an upgrade', async () => {
     const client = await stage.frames()
     client.headers(1, [[':method', 'CONNECT'], [':protocol', 'websocket'], ...HTTP1_GET.slice(1)])
-    await client.hear('RST_STREAM 1 PROTOCOL_ERROR')
-    expect(client.settings.get(8) ?? 0).toBe(0)
+    const server = await stage.origin.next()
+    expect(await server.until('\r\n\r\n')).toMatch(/^GET \/ HTTP\/1\.1\r\n[^]*\r\nupgrade: websocket\r\n/)
+    expect(client.settings.get(SETTING.enableConnectProtocol) ?? 0).toBe(0)
   })
 })
 
