@@ -101,8 +101,10 @@ export class BridgeServers {
       link = {
         host: connection.server,
         alpn: connection.serverTls?.alpn,
-        // The connection closes it, with itself.
-        close: () => undefined,
+        // One whose end is that of the connection is closed with it.
+        close: () => {
+          if (!this.#mirrored && !this.#bridge.isOver) void flow.closeServer()
+        },
         reset: () => connection.reset('server'),
       }
     } else link = await flow.openAnother(destination, BOTH)

@@ -128,8 +128,9 @@ export class Http1Server implements BridgeServer {
       abort: () => {
         if (this.#current !== current) return
         this.#current = undefined
-        this.#gone(true)
+        // The first way counts.
         this.#options.reset()
+        this.#gone(true)
       },
     }
   }
@@ -216,8 +217,8 @@ export class Http1Server implements BridgeServer {
     this.#current = undefined
     current?.handlers.failed(failure)
     if (failure.kind !== 'malformed') return
-    this.#gone(true)
     this.#options.reset()
+    this.#gone(true)
   }
 
   #gone(isReset: boolean): void {
