@@ -21,11 +21,12 @@ export interface Versions {
   readonly server: 'http/1.1' | 'h2'
 }
 
-/** All that there are: a client that has HTTP/1.1 only is never given a server's HTTP/2. */
+/** All that there are. */
 export const VERSIONS: readonly Versions[] = [
   { name: 'HTTP/1.1', client: 'http/1.1', server: 'http/1.1' },
   { name: 'HTTP/2', client: 'h2', server: 'h2' },
   { name: 'HTTP/2 to a server of HTTP/1.1', client: 'h2', server: 'http/1.1' },
+  { name: 'HTTP/1.1 to a server of HTTP/2', client: 'http/1.1', server: 'h2' },
 ]
 
 /** What a client sends, beside the path. */
