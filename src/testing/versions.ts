@@ -130,6 +130,8 @@ export class Scene implements AsyncDisposable {
     const agent = await this.#agent()
     const request = requestHttp1({ agent, path, method, headers: { host: 'a.test', ...headers } })
     const interim: number[] = []
+    // One behind the head of the response is told by that as well.
+    request.on('error', () => undefined)
     request.on('information', ({ statusCode }) => interim.push(statusCode))
     request.end(body)
     // A boundary: the event has this argument.
