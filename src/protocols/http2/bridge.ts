@@ -290,28 +290,32 @@ export class Bridge {
   /** The server of the connection wants no more requests: neither does the mitm, then. */
   serverGoesAway({ code, lastStreamId, debugData }: GoAway): void {
     let last = 0
-    let isAll = true
+    let refused = Infinity
     for (const { exchange, request, stream } of this.#open) {
       if (exchange.http2) exchange.http2.goAwayCode = code
       const serverId = request.server?.streamId
       if (serverId === undefined || serverId <= lastStreamId) last = Math.max(last, stream.id)
-      else isAll = false
+      else refused = Math.min(refused, stream.id)
     }
     // It will say later which one is the last: until then there may be others.
     if (lastStreamId === MAX_STREAM_ID) this.sendGoAway(code, lastStreamId, debugData)
-    // Without a stream that it has not looked at, all that came so far was.
-    else this.goAway(code, debugData, isAll ? this.#lastStreamId : last)
+    else {
+      // What came before the first that it has not looked at was; without one, all that came so far.
+      const before = refused === Infinity ? this.#lastStreamId : refused - 2
+      this.goAway(code, debugData, Math.max(last, before), 'server-closed')
+    }
   }
 
-  /** The server of the connection is gone; the exchanges that it had have been told so. */
+  /** The server of the connection is gone: so is that of the client, and with it the exchanges that it had. */
   serverGone(isReset: boolean): void {
     if (this.isOver) return
     const { flow } = this.connection
     const end: StreamEnd = isReset ? { kind: 'error', error: new Error('reset') } : { kind: 'end' }
     const pass = (): void => {
       if (this.isOver) return
-      this.connection.end(isReset ? 'server-reset' : 'server-closed')
+      // It looks closer: a reset behind octets looks like an end at first.
       flow.passEnd('server', end)
+      this.connection.end(isReset ? 'server-reset' : 'server-closed')
       this.fail()
     }
     const passBehind = (): void => {
@@ -357,7 +361,7 @@ export class Bridge {
     const reason = this.#reasonOfEnd(error)
     for (const exchange of this.#open) {
       if (isMitmError(error)) exchange.exchange.error ??= error
-      exchange.end(exchange.tunnel && reason !== 'fault' ? 'upgraded' : reason)
+      exchange.end(exchange.tunnel && reason !== 'fault' ? 'upgraded' : reason, reason)
     }
     this.#session?.cut()
     this.servers.cut()

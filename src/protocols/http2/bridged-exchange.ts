@@ -65,6 +65,7 @@ export class BridgedExchange implements StreamHandlers {
     const request = new HttpRequest({ method, url, target: path, httpVersion: 'HTTP/2', fields })
     this.exchange = new Exchange(bridge.connection, request)
     this.exchange.http2 = new Http2Facts(stream.id)
+    this.exchange.http2.protocol = this.head.protocol
     this.request = new BridgedRequest(this)
     this.response = new BridgedResponse(this)
     stream.handlers = this
@@ -147,14 +148,14 @@ export class BridgedExchange implements StreamHandlers {
     if (this.request.isOver && this.response.isOver) this.end(this.tunnel ? 'upgraded' : 'complete')
   }
 
-  /** Ends it. */
-  end(reason: ExchangeEndReason): void {
+  /** Ends it. @param cause - Why the connection did, where that is what ends it. */
+  end(reason: ExchangeEndReason, cause: ExchangeEndReason = reason): void {
     if (this.isOver) return
     this.isOver = true
     this.#controller?.abort()
     this.request.close()
     this.response.close()
-    this.tunnel?.close(reason)
+    this.tunnel?.close(cause)
     this.faults?.close()
     const { exchange } = this
     exchange.endReason = reason

@@ -115,8 +115,8 @@ export class BridgedResponse {
     if (of.faulty?.isLost()) return
     if (failure.kind === 'reset') of.serverReset(failure.code)
     else if (failure.kind !== 'malformed' && bridge.servers.isMirrored(destination)) {
-      // The connection to the client ends in the same way, in a moment.
-      of.end(failure.kind === 'lost' ? 'server-reset' : 'server-closed')
+      // The connection to the client ends in the same way, in a moment, and the exchange with it.
+      this.mode = 'drop'
     } else void answerError(of, failureOf(failure, exchange, destination))
   }
 

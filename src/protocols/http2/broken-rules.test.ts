@@ -148,6 +148,16 @@ describe('what no server may send ends its connection, and breaks what is under 
   })
 })
 
+it('a server that says that it takes pushes breaks the rules, too', async () => {
+  await bridged(async ({ client, server }) => {
+    client.ask(3)
+    await server.hear('END 3')
+    server.send(writeSettings([[SETTING.enablePush, 1]]))
+    await client.hear('RST_STREAM 3 PROTOCOL_ERROR')
+    await server.hear('GOAWAY 0 PROTOCOL_ERROR')
+  })
+})
+
 const long: Field = ['x-long', 'x'.repeat(70_000)]
 
 describe('a request that is none is refused, and the others pass', () => {

@@ -307,7 +307,12 @@ export class Session implements StreamCarrier, FrameSink {
   }
 
   onSettings(settings: Http2Settings): void {
-    const { initialWindowSize, maxFrameSize, maxConcurrentStreams } = settings
+    const { initialWindowSize, maxFrameSize, maxConcurrentStreams, enablePush } = settings
+    // RFC 9113 section 6.5.2.
+    if (this.#isClient && enablePush === 1) {
+      this.fail(ERROR_CODE.protocolError, 'SETTINGS of a client, though it is the server')
+      return
+    }
     if (maxFrameSize !== undefined) this.maxFrameBytes = maxFrameSize
     if (maxConcurrentStreams !== undefined) this.#queue.most = maxConcurrentStreams
     if (initialWindowSize !== undefined) {
