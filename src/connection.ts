@@ -218,6 +218,8 @@ export class Connection {
   isGreased = false
   /** Whether the test itself made it (`mitm.fetch`). */
   isFromTest = false
+  /** Whether a handler of MSW made it, to reach the real server. */
+  isFromHandler = false
   /** Octets so far, as they came from each end: decrypted ones, but where TLS is passed through. */
   readonly bytes: { fromClient: number; fromServer: number } = { fromClient: 0, fromServer: 0 }
   /** Exchanges begun on this connection. */

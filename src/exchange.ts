@@ -34,6 +34,14 @@ export type ExchangeEndReason =
   /** See `exchange.error`. */
   | 'failed'
 
+/** A handler of MSW that decided about an exchange. */
+export interface HandlerRecord {
+  /** What it is for, in its own words (`info.header`): `GET https://api.test/user/:id`. */
+  readonly header: string
+  /** `file:line` at which it was made, as far as MSW noted it. */
+  readonly where: string | undefined
+}
+
 /**
  * One HTTP request with its response, or the reason there was none. It fills while the exchange runs; `endReason` is
  * set when it is over.
@@ -54,8 +62,10 @@ export class Exchange {
   opaqueReason: string | undefined
   /** What went wrong, where something did. */
   error: MitmError | undefined
-  /** Who wrote the response: the server, a rule, or the mitm itself (to report an error). */
-  answeredBy: 'server' | 'rule' | 'mitm' | undefined
+  /** Who wrote the response: the server, a rule, a handler of MSW, or the mitm itself (to report an error). */
+  answeredBy: 'server' | 'rule' | 'handler' | 'mitm' | undefined
+  /** The handler of MSW that decided about it. */
+  handler: HandlerRecord | undefined
   /** The address of the server that the request was sent to. */
   serverAddress: string | undefined
   /** Its stream, where the client speaks HTTP/2. */
@@ -69,6 +79,12 @@ export class Exchange {
   resentFrom: Exchange | undefined
   /** Whether a fault holds it, so that it may not come to an end by itself. */
   isStalled = false
+  /**
+   * Whether a handler is being asked, which may never say anything: a client that ends its side meanwhile has left.
+   *
+   * @internal
+   */
+  isAwaitingHandler = false
   /** What passed on it once it had become a WebSocket; undefined when it is none. */
   webSocket: WebSocketRecord | undefined
 
@@ -93,6 +109,7 @@ export class Exchange {
   /** Who made it. */
   get source(): TrafficSource {
     if (this.connection.isFromTest) return 'node'
+    if (this.connection.isFromHandler) return 'handler'
     if (!isByBrowserDoor(this.connection)) return 'server'
     // Playwright's `request` speaks HTTP/1 only.
     if (this.http2) return 'page'

@@ -247,7 +247,7 @@ export type Answer =
   | {
       readonly kind: 'respond'
       /** Who is said to have answered (`exchange.answeredBy`). @defaultValue `'rule'` */
-      readonly answeredBy?: 'rule' | 'mitm'
+      readonly answeredBy?: 'rule' | 'handler' | 'mitm'
       /** Whether the request body must have come whole before `response` is called. */
       readonly needsBody: boolean
       response(exchange: Exchange): MaybePromise<RewrittenResponse>

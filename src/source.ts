@@ -4,15 +4,18 @@ import type { Connection } from './connection.ts'
 /**
  * `page`: a browser, with its workers (by SOCKS5, as the fixtures set it up). `request`: Playwright's `request` (by the same
  * door, but its header fields are Node's). `node`: the test itself, by `mitm.fetch`. `server`: everything else, such as the
- * application's server by HTTP proxying (`mitm.env()`).
+ * application's server by HTTP proxying (`mitm.env()`). `handler`: a handler of MSW that asks the real server.
  */
-export type TrafficSource = 'page' | 'request' | 'server' | 'node'
+export type TrafficSource = 'page' | 'request' | 'server' | 'node' | 'handler'
 
 /** All of them. */
-export const TRAFFIC_SOURCES: readonly TrafficSource[] = ['page', 'request', 'server', 'node']
+export const TRAFFIC_SOURCES: readonly TrafficSource[] = ['page', 'request', 'server', 'node', 'handler']
 
 /** The field of a CONNECT request by which `mitm.fetch` says who it is. It ends at the mitm, as CONNECT does. */
 export const TEST_FIELD = 'x-playwright-mitm-test'
+
+/** What that field says of the requests of handlers. */
+export const BY_HANDLER = 'handler'
 
 /** Whether a client does a TLS handshake that broke once more by itself: Chromium does. */
 export function triesHandshakesTwice(connection: Connection): boolean {
@@ -37,6 +40,7 @@ export function isWrittenByNode(fields: readonly (readonly [name: string, value:
 /** Who may have made what comes by a connection, as far as that is known before there is a request. */
 export function possibleSources(connection: Connection): readonly TrafficSource[] {
   if (connection.isFromTest) return ['node']
+  if (connection.isFromHandler) return ['handler']
   return isByBrowserDoor(connection) ? ['page', 'request'] : ['server']
 }
 

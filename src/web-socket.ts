@@ -98,6 +98,8 @@ export interface WebSocketHandler {
 
 /** Stands in for the server of a WebSocket. */
 export interface WebSocketMock {
+  /** Who is said to have answered (`exchange.answeredBy`). @defaultValue `'rule'` */
+  readonly answeredBy?: 'rule' | 'handler' | undefined
   /**
    * The subprotocol that is chosen; undefined for none.
    *

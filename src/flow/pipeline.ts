@@ -317,7 +317,8 @@ function byHook(middlewares: readonly Middleware[]): { readonly [Name in Hook]: 
   }
 }
 
-function isMiddleware(value: unknown): value is Middleware {
+/** Whether a value has at least one hook. */
+export function isMiddleware(value: unknown): value is Middleware {
   if (typeof value !== 'object' || value === null) return false
   return HOOKS.some((hook) => hook in value && typeof Reflect.get(value, hook) === 'function')
 }

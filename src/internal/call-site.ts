@@ -27,8 +27,20 @@ function findCallSite(stack: string): string | undefined {
     if (place === undefined || place.startsWith('node:')) continue
     const file = place.startsWith('file:') ? fileURLToPath(place) : place
     if (OWN.some((folder) => file.startsWith(folder)) && !/\.(?:test|spec)\.[cm]?[jt]s$/.test(file)) continue
-    const near = relative(process.cwd(), file)
-    return `${near.startsWith('..') ? file : near}:${lineNumber}`
+    return nearText(file, lineNumber)
   }
   return undefined
+}
+
+/** `file:line` of a frame of a stack, as {@link noteCallSite} tells it; undefined when it is none. */
+export function placeText(frame: string): string | undefined {
+  const [, place, lineNumber] =
+    /(?:^|\(|at (?:async )?)((?:file:\/\/)?[^()]+?):(\d+)(?::\d+)?\)?$/.exec(frame.trim()) ?? []
+  if (place === undefined) return undefined
+  return nearText(place.startsWith('file:') ? fileURLToPath(place) : place, lineNumber)
+}
+
+function nearText(file: string, lineNumber: string | undefined): string {
+  const near = relative(process.cwd(), file)
+  return `${near.startsWith('..') ? file : near}:${lineNumber}`
 }

@@ -1,4 +1,4 @@
-/** The rules of a mitm, as one middleware. */
+/** The rules of a mitm, and the handlers among them, as one middleware. */
 import type { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -9,54 +9,39 @@ import type { Seed } from '../internal/random.ts'
 import type { ConnectionIntervention, ConnectionMoment, Intervention, Middleware, OfferedAlpn } from '../middleware.ts'
 import type { Destination } from '../protocol.ts'
 import type { WebSocketHandler } from '../web-socket.ts'
+import type { Attempt, Entry } from './attempt.ts'
 import { Chance } from './chance.ts'
 import { ConnectionUses } from './connection-uses.ts'
 import { isPreflight, preflightAnswer, preflightMethod } from './cors.ts'
 import { UseFeed } from './fault-feed.ts'
 import { compileFilter } from './filter.ts'
 import type { ExchangeFilter } from './filter.ts'
+import { HostMemory } from './host-memory.ts'
 import { interventionOf } from './intervention-of.ts'
 import { nearestMiss } from './nearest-exchange.ts'
 import { LateUses } from './late-uses.ts'
 import { demandRequestFilter } from './request-filter.ts'
+import type { ListedHandler } from './listed-handler.ts'
 import { locate } from './request-location.ts'
 import { indexKeyOf, RuleIndex } from './rule-index.ts'
 import type { IndexKey } from './rule-index.ts'
 import type { RuleHooks } from './rule-hooks.ts'
-import type { RuleUse } from './rule-use.ts'
+import { RuleShorthands } from './rule-shorthands.ts'
 import { Rule } from './rule.ts'
 import type { RuleListOptions } from './rule-list-options.ts'
 import type { UnmatchedPolicy } from './unmatched.ts'
 import { Unopened } from './unopened.ts'
 import { WebSocketRule } from './web-socket-rule.ts'
 
-/** What is being found out for an exchange. */
-interface Attempt {
-  readonly exchange: Exchange
-  /** The rules that could mean it, newest first. */
-  readonly candidates: readonly Rule[]
-  /** All rules there were when it came. */
-  readonly rules: readonly Rule[]
-  readonly isPreflight: boolean
-  /** Whether no rule was asked yet if the server can be reached. */
-  readonly isUndialled: boolean
-  readonly uses: RuleUse[]
-  /** What takes back all that was counted. */
-  readonly undo: (() => void)[]
-}
-
-/** More hosts than a test has: what is known of them is then found out anew. */
-const MAX_HOSTS = 1000
-
 /**
- * The rules of a mitm. Each request is tried against them from the newest to the oldest; what a rule does not decide,
+ * The rules of a mitm, in one order with its handlers. Each request is tried against them from the newest to the oldest; what a rule does not decide,
  * the next one may. Once one has decided, older ones are not asked. Of several rules that change the same message, the
  * older ones are applied first, so that the newest has the last word.
  *
  * A function in a filter that throws is reported (`MITM_RULE_FAILED`), and its rule passed over. A body is only held
  * where a rule, all else of which matches, looks at it.
  */
-export class RuleList implements Middleware {
+export class RuleList extends RuleShorthands implements Middleware {
   readonly name = 'rules'
   readonly #chance: Chance
   readonly #maxBodyBytes: number
@@ -71,15 +56,18 @@ export class RuleList implements Middleware {
   readonly #uses: LateUses
   readonly #keys = new WeakMap<Rule, IndexKey>()
   /** Replaced, never changed: an exchange that is waiting goes on with the list it began with. */
+  #entries: readonly Entry[] = []
+  /** The rules among them. */
   #rules: readonly Rule[] = []
   // What follows from the rules, found out when it is asked for.
-  #index: RuleIndex<Rule> | undefined
+  #index: RuleIndex<Entry> | undefined
   #forConnections: readonly Rule[] | undefined
-  readonly #mayAnswer = new Map<string, boolean>()
-  readonly #mayIntercept = new Map<string, boolean>()
+  readonly #mayAnswer = new HostMemory()
+  readonly #mayIntercept = new HostMemory()
   #count = 0
 
   constructor(options: RuleListOptions = {}) {
+    super()
     const { maxBodyBytes, seed, unmatched, onError, onConnectionFault, onLateFault, onActAdded } = options
     this.#chance = new Chance(seed ?? 0)
     this.#unopened = new Unopened(options.isPassedThrough)
@@ -113,7 +101,7 @@ export class RuleList implements Middleware {
    *
    * @throws {@link MitmError} `MITM_INVALID_FILTER`, and `MITM_INVALID_RULE` for a filter that looks at the response.
    */
-  when(filter: ExchangeFilter): Rule {
+  override when(filter: ExchangeFilter): Rule {
     const compiled = demandRequestFilter('when', compileFilter(filter))
     return this.#add(filter, (hooks) => new Rule(compiled, hooks))
   }
@@ -132,7 +120,7 @@ export class RuleList implements Middleware {
     const rule = make({
       chance: this.#chance,
       label: `rule ${this.#count++}`,
-      removed: (removed) => this.#set(this.#rules.filter((other) => other !== removed)),
+      removed: (removed) => this.#set(this.#entries.filter((other) => other !== removed)),
       changed: () => this.#changed(),
       actAdded: this.#onActAdded,
       connectionFaultAdded: this.#onConnectionFault,
@@ -144,57 +132,34 @@ export class RuleList implements Middleware {
     })
     const key = indexKeyOf(filter)
     if (key) this.#keys.set(rule, key)
-    this.#set([rule, ...this.#rules])
+    this.#set([rule, ...this.#entries])
     return rule
   }
 
-  /** A rule for GET requests. @throws as `when` */
-  get(url: string | RegExp): Rule {
-    return this.when({ method: 'GET', url })
+  /** Adds handlers, which are asked in their order, before everything there is. */
+  addHandlers(handlers: readonly ListedHandler[]): void {
+    this.#set([...handlers, ...this.#entries])
+    this.#onActAdded()
   }
 
-  /** A rule for POST requests. @throws as `when` */
-  post(url: string | RegExp): Rule {
-    return this.when({ method: 'POST', url })
+  /** Takes out the handlers that say they have been removed. */
+  dropRemovedHandlers(): void {
+    this.#set(this.#entries.filter((entry) => entry instanceof Rule || !entry.isRemoved))
   }
 
-  /** A rule for PUT requests. @throws as `when` */
-  put(url: string | RegExp): Rule {
-    return this.when({ method: 'PUT', url })
-  }
-
-  /** A rule for PATCH requests. @throws as `when` */
-  patch(url: string | RegExp): Rule {
-    return this.when({ method: 'PATCH', url })
-  }
-
-  /** A rule for DELETE requests. @throws as `when` */
-  delete(url: string | RegExp): Rule {
-    return this.when({ method: 'DELETE', url })
-  }
-
-  /** A rule for HEAD requests. @throws as `when` */
-  head(url: string | RegExp): Rule {
-    return this.when({ method: 'HEAD', url })
-  }
-
-  /** A rule for OPTIONS requests. @throws as `when` */
-  options(url: string | RegExp): Rule {
-    return this.when({ method: 'OPTIONS', url })
-  }
-
-  /** Takes all rules out. */
+  /** Takes all rules out; handlers stay. */
   clear(): void {
     const rules = this.#rules
-    this.#set([])
+    this.#set(this.#entries.filter((entry) => !(entry instanceof Rule)))
     for (const rule of rules) rule.remove()
   }
 
-  /** All rules in words, newest first, a line each; those that were never applied with what came nearest. */
+  /** All rules and handlers in words, newest first, a line each; rules that were never applied with what came nearest. */
   explain(exchanges: readonly Exchange[] = []): string {
-    if (this.#rules.length === 0) return 'no rules'
-    return this.#rules
+    if (this.#entries.length === 0) return 'no rules'
+    return this.#entries
       .map((rule) => {
+        if (!(rule instanceof Rule)) return rule.explain()
         const nearest = rule.calls + rule.skipped === 0 ? nearestMiss(rule.filter, exchanges) : undefined
         return nearest === undefined ? rule.explain() : `${rule.explain()}; ${nearest}`
       })
@@ -228,23 +193,23 @@ export class RuleList implements Middleware {
     return meant.some(({ profile }) => profile.cut) ? { protocols: ['http/1.1'], isCertain: false } : undefined
   }
 
-  /** Whether one of the rules that could do something could mean a request to this host. */
-  #could(known: Map<string, boolean>, destination: Destination, could: (rule: Rule) => boolean): boolean {
-    if (this.#rules.length === 0) return false
-    const key = `${destination.host}:${destination.port}:${destination.tls}`
-    const before = known.get(key)
-    if (before !== undefined) return before
-    const found = this.#rules.filter((rule) => rule.isUsable && could(rule) && rule.filter.mayMatch(destination))
-    // What the clock may change is not kept.
-    if (!found.some((rule) => rule.isTimed)) {
-      if (known.size >= MAX_HOSTS) known.clear()
-      known.set(key, found.length > 0)
-    }
-    return found.length > 0
+  /** Whether a rule that could do something, or a handler, could mean a request to this host. */
+  #could(known: HostMemory, destination: Destination, could: (rule: Rule) => boolean): boolean {
+    if (this.#entries.length === 0) return false
+    return known.recall(destination, () => {
+      const found = this.#entries.filter((entry) =>
+        entry instanceof Rule
+          ? entry.isUsable && could(entry) && entry.filter.mayMatch(destination)
+          : entry.mayMatch(destination),
+      )
+      // What the clock may change is not kept.
+      return { answer: found.length > 0, isLasting: !found.some((entry) => entry instanceof Rule && entry.isTimed) }
+    })
   }
 
   /** What goes wrong with a connection before there is a request, or where there is none. */
   interceptConnection(connection: Connection, moment: ConnectionMoment): ConnectionIntervention | undefined {
+    if (connection.isFromHandler) return undefined
     this.#forConnections ??= this.#rules.filter(
       ({ profile: { dial, tunnel, tls, relay } }) => dial || tunnel || tls || relay,
     )
@@ -260,15 +225,22 @@ export class RuleList implements Middleware {
 
   /** What the rules do to this exchange; a promise only when one of them must look at the request's body first. */
   intercept(exchange: Exchange): MaybePromise<Intervention | undefined> {
-    if (this.#rules.length === 0 && !this.#unmatched) return undefined
-    this.#index ??= new RuleIndex(this.#rules, (rule) => this.#keys.get(rule))
+    if (this.#entries.length === 0 && !this.#unmatched) return undefined
+    // What a handler sends is for the real server.
+    if (exchange.connection.isFromHandler) return undefined
+    this.#index ??= new RuleIndex(this.#entries, (entry) =>
+      entry instanceof Rule ? this.#keys.get(entry) : entry.indexKey,
+    )
     // A preflight is for a request of another method.
     const isForOther = isPreflight(exchange)
     const candidates = isForOther
       ? this.#index.candidates(locate(exchange.request.url))
       : this.#index.candidatesFor(exchange.request, {
-          means: ({ filter }) => filter.addressMatches(exchange),
-          fieldOf: ({ filter }) => filter.demandedField,
+          means: (entry) =>
+            entry instanceof Rule
+              ? entry.filter.addressMatches(exchange)
+              : entry.means(exchange.request.method, locate(exchange.request.url)),
+          fieldOf: (entry) => (entry instanceof Rule ? entry.filter.demandedField : undefined),
         })
     if (candidates.length === 0 && !this.#unmatched) return undefined
     const isUndialled = !this.#connections.isDialled(exchange.connection)
@@ -280,17 +252,19 @@ export class RuleList implements Middleware {
       isUndialled,
       uses: [],
       undo: [],
+      isHandled: false,
+      unmark: undefined,
     })
   }
 
   /** The faults of rules for everything, which an exchange that came before them gets for the rest of it. */
   lateFaults(exchange: Exchange): FaultFeed | undefined {
-    return this.#uses.faults(exchange, this.#rules)
+    return exchange.connection.isFromHandler ? undefined : this.#uses.faults(exchange, this.#rules)
   }
 
   /** What rules do to an open WebSocket that they were told of later. */
   lateWebSocket(exchange: Exchange): readonly WebSocketHandler[] {
-    return this.#uses.webSocket(exchange, this.#rules)
+    return exchange.connection.isFromHandler ? [] : this.#uses.webSocket(exchange, this.#rules)
   }
 
   /** An exchange is over. */
@@ -307,6 +281,10 @@ export class RuleList implements Middleware {
     const { exchange, candidates, isUndialled, isPreflight: isForOther } = attempt
     for (let at = first; at < candidates.length; at++) {
       const rule = candidates[at]
+      if (rule && !(rule instanceof Rule)) {
+        if (rule.isRemoved) continue
+        return isForOther ? this.#askPreflight(at, rule, attempt) : this.#askHandler(at, rule, attempt)
+      }
       if (!rule?.isLive) continue
       const preflight = isForOther ? this.#preflight(rule, exchange) : undefined
       if (preflight) return preflight
@@ -324,8 +302,37 @@ export class RuleList implements Middleware {
     await exchange.request.whenComplete()
     const rule = candidates[at]
     // Meanwhile another exchange may have used it up, or the test removed it.
-    const isDecided = rule?.isLive && rule.restMatches(exchange) && this.#apply(rule, attempt)
+    const isDecided = rule instanceof Rule && rule.isLive && rule.restMatches(exchange) && this.#apply(rule, attempt)
     return isDecided ? this.#conclude(attempt) : this.#tryFrom(at + 1, attempt)
+  }
+
+  /** Goes on with the handler at `at`, when it has said what becomes of the exchange. */
+  async #askHandler(at: number, handler: ListedHandler, attempt: Attempt): Promise<Intervention | undefined> {
+    const { exchange, candidates } = attempt
+    const outcome = await handler.ask(exchange, candidates.slice(at + 1))
+    if (outcome.kind === 'other') return this.#tryFrom(at + 1, attempt)
+    attempt.isHandled = true
+    if (outcome.kind === 'bypassed') {
+      attempt.unmark = outcome.unmark
+      return this.#tryFrom(at + 1, attempt)
+    }
+    exchange.rules.push(outcome.kind === 'answer' ? handler.describe() : `${handler.describe()}: ${outcome.kind}`)
+    if (outcome.kind === 'silent') return this.#tryFrom(at + 1, attempt)
+    const others = await this.#conclude(attempt)
+    return outcome.kind === 'answer' ? { ...others, answer: outcome.answer } : others
+  }
+
+  /** The same for the question that a browser asks before a request. */
+  async #askPreflight(at: number, handler: ListedHandler, attempt: Attempt): Promise<Intervention | undefined> {
+    const { exchange } = attempt
+    const answer = await handler.preflight(exchange)
+    if (answer) {
+      exchange.rules.push(`CORS preflight of ${handler.describe()}`)
+      return { answer }
+    }
+    // One for requests of this very method may have something to say of its own.
+    const isMeant = handler.means(exchange.request.method, locate(exchange.request.url))
+    return isMeant ? this.#askHandler(at, handler, attempt) : this.#tryFrom(at + 1, attempt)
   }
 
   /** Counts a rule, and applies it unless its limits say otherwise; whether older ones are left nothing by that. */
@@ -338,8 +345,8 @@ export class RuleList implements Middleware {
   }
 
   #conclude(attempt: Attempt): MaybePromise<Intervention | undefined> {
-    const { exchange, rules, uses, isUndialled } = attempt
-    if (this.#unmatched && !uses.at(-1)?.decides(isUndialled)) {
+    const { exchange, rules, uses, isUndialled, isHandled } = attempt
+    if (this.#unmatched && !isHandled && !uses.at(-1)?.decides(isUndialled)) {
       const applied = uses.map(({ rule }) => rule)
       const refusal = this.#unmatched.intercept(exchange, rules, applied)
       if (isPromise(refusal)) return refusal.then((refused) => refused ?? this.#interventionOf(attempt))
@@ -348,19 +355,20 @@ export class RuleList implements Middleware {
     return this.#interventionOf(attempt)
   }
 
-  #interventionOf({ exchange, uses, undo, isUndialled }: Attempt): Intervention | undefined {
-    if (uses.length === 0) return undefined
+  #interventionOf({ exchange, uses, undo, isUndialled, unmark }: Attempt): Intervention | undefined {
+    if (uses.length === 0) return unmark && { rewriteRequest: [unmark] }
     this.#uses.began(exchange, uses)
     const oldestFirst = uses.toReversed()
     const takeBack = (): void => {
       for (const each of undo.splice(0)) each()
-      for (const { text } of uses) noteTakenBack(exchange, text)
+      for (const { text } of uses) {
+        const at = exchange.rules.indexOf(text)
+        if (at >= 0) exchange.rules[at] = `${text} (not counted: the browser sends it again)`
+      }
     }
     const feed = new UseFeed(oldestFirst, isUndialled ? 'exchangeUndialled' : 'exchange', this.#chance, takeBack)
-    return interventionOf(
-      oldestFirst.flatMap(({ acts }) => acts),
-      feed,
-    )
+    const acts = oldestFirst.flatMap((use) => use.acts)
+    return interventionOf(unmark ? [{ kind: 'rewriteRequest', text: 'unmark', rewrite: unmark }, ...acts] : acts, feed)
   }
 
   /** What a rule says to the question that a browser asks before a request that the rule would answer. */
@@ -373,8 +381,9 @@ export class RuleList implements Middleware {
     return { answer }
   }
 
-  #set(rules: readonly Rule[]): void {
-    this.#rules = rules
+  #set(entries: readonly Entry[]): void {
+    this.#entries = entries
+    this.#rules = entries.filter((entry) => entry instanceof Rule)
     this.#index = undefined
     this.#changed()
   }
@@ -384,9 +393,4 @@ export class RuleList implements Middleware {
     this.#mayAnswer.clear()
     this.#mayIntercept.clear()
   }
-}
-
-function noteTakenBack(exchange: Exchange, text: string): void {
-  const at = exchange.rules.indexOf(text)
-  if (at >= 0) exchange.rules[at] = `${text} (not counted: the browser sends it again)`
 }

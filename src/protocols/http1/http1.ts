@@ -9,7 +9,7 @@ import { errorText, InvalidProtocol, isMitmError, MitmError } from '../../errors
 import type { Field } from '../../exchange.ts'
 import { Protocol } from '../../protocol.ts'
 import type { Destination } from '../../protocol.ts'
-import { TEST_FIELD } from '../../source.ts'
+import { BY_HANDLER, TEST_FIELD } from '../../source.ts'
 import { injectTunnelFaults } from '../../tunnel-faults.ts'
 import type { TunnelReply } from '../../tunnel-faults.ts'
 import { findHeadEnd, looksLikeRequest, parseAuthority, parseRequestHead } from './head.ts'
@@ -61,7 +61,9 @@ export class Http1 extends Protocol {
     }
     const { method, target, fields } = parseRequestHead(data.subarray(0, end))
     if (method === 'CONNECT') {
-      connection.isFromTest = fields.some(([name]) => name.toLowerCase() === TEST_FIELD)
+      const maker = fields.find(([name]) => name.toLowerCase() === TEST_FIELD)?.[1]
+      connection.isFromHandler = maker === BY_HANDLER
+      connection.isFromTest = maker !== undefined && maker !== BY_HANDLER
       const authority = parseAuthority(target, 443)
       if (authority) return { ...authority, tls: false }
       const text = `Cannot connect to ${JSON.stringify(target)}: expected host:port as the target of CONNECT`

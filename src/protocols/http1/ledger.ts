@@ -46,10 +46,10 @@ export class Ledger {
     return [...this.#open].filter(({ faults }) => faults !== undefined)
   }
 
-  /** Whether a fault holds what is under way, or a rule lets the client wait. */
+  /** Whether a fault holds what is under way, or a rule or a handler lets the client wait. */
   get isStalled(): boolean {
-    for (const { faults, isLingering } of this.#open) {
-      if (isLingering || faults?.client.isStopped || faults?.server.isStopped) return true
+    for (const { exchange, faults, isLingering } of this.#open) {
+      if (isLingering || exchange.isAwaitingHandler || faults?.client.isStopped || faults?.server.isStopped) return true
     }
     return false
   }

@@ -75,7 +75,7 @@ export async function openMock(session: Session, transfer: Transfer, mock: WebSo
   const response = new HttpResponse(head)
   response.finish()
   transfer.status = 101
-  session.ledger.respondWith(transfer, response, 'rule')
+  session.ledger.respondWith(transfer, response, mock.answeredBy ?? 'rule')
   await session.sendToClient(transfer, writeResponseHead(head))
   session.flush()
   await session.passage.responseSettled(transfer)

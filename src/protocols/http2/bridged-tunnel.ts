@@ -31,7 +31,7 @@ export class BridgedTunnel implements WebSocketTransport {
     const response = new HttpResponse({ status: 200, statusText: '', httpVersion: 'HTTP/2', fields })
     beginWebSocket(of.exchange, response.headers)
     of.tunnel = new BridgedTunnel(of, true, mock)
-    of.response.respond(response, 'rule', { isWhole: false })
+    of.response.respond(response, mock.answeredBy ?? 'rule', { isWhole: false })
     of.tunnel.open()
     for (const octets of of.request.takeHeld()) void of.tunnel.data('client', octets)
   }
