@@ -16,7 +16,7 @@ export { ERROR_CODES, isMitmError, MitmError } from './errors.ts'
 export type { ErrorCode, MitmErrorDetails, Side } from './errors.ts'
 export { ExchangeTimings } from './exchange-timings.ts'
 export { Exchange, HttpMessage, HttpRequest, HttpResponse } from './exchange.ts'
-export type { ExchangeEndReason, Field, HeadParser, RequestHead, ResponseHead } from './exchange.ts'
+export type { ExchangeEndReason, Field, HandlerRecord, HeadParser, RequestHead, ResponseHead } from './exchange.ts'
 export type {
   AnswerPart,
   CertificateFlaw,
@@ -112,6 +112,9 @@ export type { JsonPatchOperation } from './rules/json-edit.ts'
 export type { ContentInput } from './rules/content-change.ts'
 export type { Replacement, Replacer } from './rules/text-replace.ts'
 export type { EventSourceInput, SseInit } from './rules/sse-act.ts'
+export type { MswHandler, MswRequestHandler, MswWebSocketHandler } from './msw/handlers.ts'
+export type { HandlerOptions } from './msw/handler-options.ts'
+export type { RuledMitm } from './ruled-mitm.ts'
 export type { Rule } from './rules/rule.ts'
 export type { DuringOptions } from './rules/limits.ts'
 export type { RuleActs } from './rules/rule-acts.ts'

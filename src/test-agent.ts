@@ -1,4 +1,4 @@
-/** `fetch` for the test itself, through its mitm. */
+/** `fetch` for the test itself and for its handlers, through its mitm. */
 import { rootCertificates } from 'node:tls'
 import type { fetch as undiciFetch, ProxyAgent } from 'undici'
 
@@ -16,11 +16,12 @@ export interface TestAgent {
  *
  * @param url - Of the mitm.
  * @param certificates - In PEM, trusted beside Node's roots.
+ * @param maker - Who says to have made its requests. @defaultValue the test
  */
-export async function makeTestAgent(url: string, certificates: readonly string[]): Promise<TestAgent> {
+export async function makeTestAgent(url: string, certificates: readonly string[], maker = 'yes'): Promise<TestAgent> {
   // Not before it is needed: undici takes a while to load.
   const { fetch, ProxyAgent: Agent } = await import('undici')
   const requestTls = { ca: [...certificates, ...rootCertificates] }
   // These fields go with CONNECT alone, which stands before plain HTTP too.
-  return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: 'yes' }, requestTls }) }
+  return { fetch, agent: new Agent({ uri: url, proxyTunnel: true, headers: { [TEST_FIELD]: maker }, requestTls }) }
 }

@@ -12,8 +12,11 @@ import type { Seed } from './internal/random.ts'
 import type { ConnectionRecord } from './middleware/connection-record.ts'
 import { recorder } from './middleware/recorder.ts'
 import type { Recorder } from './middleware/recorder.ts'
-import { Mitm } from './mitm.ts'
+import { HandlerServers } from './handler-servers.ts'
 import type { MitmAuthority } from './mitm.ts'
+import { HandlerDesk } from './msw/handler-desk.ts'
+import { demandHandlerOptions } from './msw/handler-options.ts'
+import type { HandlerOptions } from './msw/handler-options.ts'
 import { invalidOption } from './options.ts'
 import type { MitmOptions } from './options.ts'
 import { compileFilter } from './rules/filter.ts'
@@ -23,7 +26,7 @@ import * as faults from './faults/faults.ts'
 import { offline } from './faults/offline.ts'
 import { RuleList } from './rules/rule-list.ts'
 import type { Rule } from './rules/rule.ts'
-import type { WebSocketRule } from './rules/web-socket-rule.ts'
+import { RuledMitm } from './ruled-mitm.ts'
 import type { WebSocketMessage } from './web-socket-message.ts'
 import { UnmatchedPolicy } from './rules/unmatched.ts'
 import type { Unmatched } from './rules/unmatched.ts'
@@ -33,7 +36,7 @@ import { waitForExchange, waitForIdle, waitForMessage, waitForServerSentEvent } 
 import type { IdleOptions, WaitOptions } from './waits.ts'
 
 /** The options of a {@link TestMitm}: those of a {@link Mitm}, and what its rules need. */
-export interface TestMitmOptions extends MitmOptions<MitmAuthority> {
+export interface TestMitmOptions extends MitmOptions<MitmAuthority>, HandlerOptions {
   /**
    * Decides everything that is left to chance (`probability()`, jitter, …): with the same seed the same comes out.
    *
@@ -69,15 +72,14 @@ export async function startMitm(options: TestMitmOptions = {}): Promise<TestMitm
 }
 
 /** A {@link Mitm} with a recorder and rules in it. Made by {@link startMitm}, or by the fixture `mitm`. */
-export class TestMitm extends Mitm {
+export class TestMitm extends RuledMitm {
   /** Tells a mitm from other objects. */
   readonly isMitm = true as const
   /** The errors that were reported so far: those of connections, and of functions given to rules. */
   readonly errors: MitmError[]
 
   readonly #recorder: Recorder
-  readonly #rules: RuleList
-  #isOver = false
+  readonly #servers: HandlerServers
   #authority: MitmAuthority | undefined
   #folder: string | undefined
   #agent: Promise<TestAgent> | undefined
@@ -88,8 +90,9 @@ export class TestMitm extends Mitm {
   constructor(options: TestMitmOptions = {}) {
     if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object')
     // Those of a Mitm are checked by it.
-    const { seed = anySeed(), unmatched, ...ofMitm } = options
+    const { seed = anySeed(), unmatched, handlers = [], baseURL, handlerCors, ...ofMitm } = options
     if (!isSeed(seed)) throw invalidOption('seed', seed, 'a finite number or a text')
+    demandHandlerOptions({ handlers, baseURL, handlerCors })
     const errors: MitmError[] = []
     const { maxBodyBytes } = options
     const records = recorder({ maxBodyBytes })
@@ -102,18 +105,27 @@ export class TestMitm extends Mitm {
       onActAdded: () => this.tellOfInterceptors(),
       isPassedThrough: (host, port) => this.tlsSelection.passesThrough([host], port),
     })
-    super({
-      ...ofMitm,
-      middlewares: [records, rules, ...(options.middlewares ?? [])],
-      onError: (error) => {
-        errors.push(error)
-        options.onError?.(error)
-      },
+    const servers = new HandlerServers(async () => {
+      const { certificate } = await this.certificateAuthority()
+      return { url: this.url, certificates: this.#trusted(certificate) }
     })
+    const desk = new HandlerDesk({ baseURL, cors: handlerCors, maxBodyBytes, realServers: servers })
+    super(
+      {
+        ...ofMitm,
+        middlewares: [records, rules, desk, ...(options.middlewares ?? [])],
+        onError: (error) => {
+          errors.push(error)
+          options.onError?.(error)
+        },
+      },
+      { rules, desk },
+    )
     this.errors = errors
     this.seed = seed
     this.#recorder = records
-    this.#rules = rules
+    this.#servers = servers
+    this.useInitially('handlers', handlers)
   }
 
   override async start(): Promise<void> {
@@ -123,12 +135,12 @@ export class TestMitm extends Mitm {
   }
 
   override async close(): Promise<void> {
-    this.#isOver = true
     this.#recorder.changes.end()
     const agent = this.#agent
     this.#agent = undefined
     await agent?.then((made) => made.agent.destroy()).catch(() => undefined)
     await super.close()
+    await this.#servers.close()
     if (this.#folder) rmSync(this.#folder, { recursive: true, force: true })
     this.#folder = undefined
   }
@@ -150,12 +162,7 @@ export class TestMitm extends Mitm {
 
   /** The seed, once anything was left to chance; undefined as long as nothing was. */
   get drawnSeed(): Seed | undefined {
-    return this.#rules.drawnSeed
-  }
-
-  /** The rules, newest first. */
-  get rules(): readonly Rule[] {
-    return this.#rules.rules
+    return this.ruleList.drawnSeed
   }
 
   /** The exchanges that match; all of them without a filter. @throws {@link MitmError} `MITM_INVALID_FILTER` */
@@ -233,59 +240,6 @@ export class TestMitm extends Mitm {
   }
 
   /**
-   * Makes a rule for the requests that match. It does nothing until it is told what.
-   *
-   * @throws {@link MitmError} `MITM_INVALID_FILTER`; `MITM_INVALID_RULE` for a filter that looks at the response;
-   *   `MITM_NOT_RUNNING` after `close()`.
-   */
-  when(filter: ExchangeFilter): Rule {
-    if (this.#isOver) throw new MitmError('MITM_NOT_RUNNING', 'Cannot make a rule for a mitm that was closed')
-    return this.#rules.when(filter)
-  }
-
-  /**
-   * Makes a rule for the WebSockets that match: their messages can be read, changed, dropped, delayed and sent, and their
-   * server be mocked.
-   *
-   * @param filter - A URL with any of the schemes `ws`, `wss`, `http` and `https`, or any other filter of requests.
-   * @throws {@link MitmError} as `when`
-   */
-  webSocket(filter: ExchangeFilter): WebSocketRule {
-    if (this.#isOver) throw new MitmError('MITM_NOT_RUNNING', 'Cannot make a rule for a mitm that was closed')
-    return this.#rules.webSocket(filter)
-  }
-
-  /** `when({ method: 'GET', url })`. */
-  get(url: string | RegExp): Rule {
-    return this.when({ method: 'GET', url })
-  }
-
-  /** `when({ method: 'POST', url })`. */
-  post(url: string | RegExp): Rule {
-    return this.when({ method: 'POST', url })
-  }
-
-  /** `when({ method: 'PUT', url })`. */
-  put(url: string | RegExp): Rule {
-    return this.when({ method: 'PUT', url })
-  }
-
-  /** `when({ method: 'PATCH', url })`. */
-  patch(url: string | RegExp): Rule {
-    return this.when({ method: 'PATCH', url })
-  }
-
-  /** `when({ method: 'DELETE', url })`. */
-  delete(url: string | RegExp): Rule {
-    return this.when({ method: 'DELETE', url })
-  }
-
-  /** `when({ method: 'HEAD', url })`. */
-  head(url: string | RegExp): Rule {
-    return this.when({ method: 'HEAD', url })
-  }
-
-  /**
    * Takes the network away: no server can be reached, and all connections there are are reset at once.
    *
    * @returns The rule that does it; `remove()` brings the network back.
@@ -324,9 +278,9 @@ export class TestMitm extends Mitm {
     return this.when({}).fault(fault)
   }
 
-  /** All rules, newest first, a line each: what they do, how often they did it; if never, the request that came nearest. */
+  /** All rules and handlers, newest first, a line each: what they do, how often they did it; if never, the request that came nearest. */
   explain(): string {
-    return this.#rules.explain(this.exchanges)
+    return this.ruleList.explain(this.exchanges)
   }
 
   /** Its address, and how much it has and has seen. */
@@ -349,9 +303,12 @@ export class TestMitm extends Mitm {
     })
   }
 
-  /** Drops all rules, all records and all errors; connections stay open, and the mitm goes on listening. */
+  /**
+   * Drops all rules, all handlers but the initial ones, all records and all errors; connections stay open, and the mitm goes on
+   * listening.
+   */
   reset(): void {
-    this.#rules.clear()
+    this.resetRules()
     this.#recorder.clear()
     this.errors.length = 0
   }

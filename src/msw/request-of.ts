@@ -1,16 +1,13 @@
 /** Requests as handlers are given them: those of the Fetch standard. */
 import { MitmError } from '../errors.ts'
-import type { Exchange, Field } from '../exchange.ts'
+import type { Exchange } from '../exchange.ts'
 
-/** Methods that no `Request` can have. */
+/** Methods that no `Request` can have (Fetch standard, forbidden methods). */
 const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i
 
-/** What MSW marks a request with that no handler is to be asked about (`bypass()`): in `accept`. */
-const MARK = 'msw/passthrough'
-
-/** Whether an exchange can be shown to handlers at all. */
+/** Whether an exchange can be shown to handlers of requests at all. */
 export function isRequestable({ request }: Exchange): boolean {
-  return !FORBIDDEN_METHOD.test(request.method) && /^(?:https?|wss?):/i.test(request.url)
+  return !FORBIDDEN_METHOD.test(request.method) && /^https?:/i.test(request.url)
 }
 
 /**
@@ -18,16 +15,19 @@ export function isRequestable({ request }: Exchange): boolean {
  * all custom is left out; reading one that is too large fails.
  *
  * @param signal - Aborts when the client has gone away.
+ * @param method - @defaultValue its own
  */
 export function requestOf({ request }: Exchange, signal: AbortSignal, method: string = request.method): Request {
   const url = new URL(request.url)
-  url.username = url.password = ''
+  // No `Request` may have them, and handlers are not asked about them.
+  url.username = ''
+  url.password = ''
   const isBodiless = /^(?:GET|HEAD)$/i.test(method) || request.bodySize === 0
   return new Request(url, {
     method,
-    headers: headersOf(request.fields),
+    headers: headersOf(request),
     signal,
-    // The browser follows redirects itself; functions that fetch the real response expect to be given the last one.
+    // A browser follows the redirects of a page by itself; of everything else, `fetch(bypass(request))` gives the last response.
     redirect: request.header('sec-fetch-mode') === 'navigate' ? 'manual' : 'follow',
     ...(!isBodiless && { body: bodyOf(request), duplex: 'half' as const }),
   })
@@ -43,36 +43,14 @@ function bodyOf(request: Exchange['request']): Uint8Array<ArrayBuffer> | Readabl
   })
 }
 
-function headersOf(fields: readonly Field[]): Headers {
+function headersOf({ fields }: Exchange['request']): Headers {
   const headers = new Headers()
   for (const [name, value] of fields) {
     try {
       headers.append(name, value)
     } catch {
-      // Pseudo fields, and values that may pass on the wire but not in `Headers`.
+      // Pseudo fields of HTTP/2, and values that may pass on the wire but not in `Headers`.
     }
   }
   return headers
-}
-
-/** Whether an application has marked its request as one that no handler is to be asked about. */
-export function isMarked({ request }: Exchange): boolean {
-  return request.header('accept')?.includes(MARK) === true
-}
-
-/** Whether a request that a handler sends is to go to the real server. */
-export function isBypassed(request: Request): boolean {
-  return request.headers.get('accept')?.includes(MARK) === true
-}
-
-/** The fields without the mark. */
-export function withoutMark(fields: readonly Field[]): readonly Field[] {
-  return fields.flatMap(([name, value]): Field[] => {
-    if (!/^accept$/i.test(name) || !value.includes(MARK)) return [[name, value]]
-    const rest = value
-      .split(',')
-      .map((each) => each.trim())
-      .filter((each) => each !== '' && each !== MARK)
-    return rest.length > 0 ? [[name, rest.join(', ')]] : []
-  })
 }

@@ -2,16 +2,13 @@
 import { STATUS_CODES } from 'node:http'
 
 import type { MitmError } from '../errors.ts'
-import type { Field } from '../exchange.ts'
 import type { RewrittenResponse } from '../middleware.ts'
 import { octetsOf } from '../rules/answer-stream.ts'
 
-/** Fields about the connection of whoever wrote them. */
+/** Fields about the connection of whoever wrote them (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|trailer|upgrade)$/
-/** Fields about octets that `fetch` has decoded. */
-const OF_THE_WIRE = /^content-(?:encoding|length)$/
 
-/** Whether a handler says by it that the request is to go to its server. */
+/** Whether a handler says by it that the request is to go to its server (`passthrough()`). */
 export function isPassthrough(response: Response): boolean {
   return response.status === 302 && response.headers.get('x-msw-intention') === 'passthrough'
 }
@@ -22,23 +19,18 @@ export function isNetworkError(response: Response): boolean {
 }
 
 /**
- * A response as it is sent. Its body is sent as it comes; what a handler says of its coding must be so, but in a response
- * that comes from `fetch`, which has been decoded.
+ * A response as it is sent: its body as it comes, each cookie in a field of its own.
  *
  * @param blame - Makes the error for what its body fails with.
  * @throws TypeError when its body has been read already.
  */
 export function rewrittenResponse(response: Response, blame: (cause: unknown) => MitmError): RewrittenResponse {
   const { status, statusText, headers, body } = response
-  const isFetched = response.type !== 'default'
-  // Several cookies stay several fields.
-  const fields = [...headers].filter(
-    ([name]): boolean => !HOP_BY_HOP.test(name) && !(isFetched && OF_THE_WIRE.test(name)),
-  )
+  if (response.bodyUsed) throw new TypeError('the body of its response has been read already: return response.clone()')
   return {
     status,
     statusText: statusText === '' ? (STATUS_CODES[status] ?? '') : statusText,
-    fields: fields satisfies readonly Field[],
+    fields: [...headers].filter(([name]) => !HOP_BY_HOP.test(name)),
     body: body === null ? Buffer.alloc(0) : undefined,
     ...(body !== null && { stream: octetsOf(body, blame) }),
   }

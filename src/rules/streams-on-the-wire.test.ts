@@ -142,6 +142,15 @@ describe('transformResponse()', () => {
     expect((await exchange(client, '/')).headers['content-encoding']).toBeUndefined()
   })
 
+  it('applies to an answer from a web stream, which a rewrite has read whole before', async () => {
+    await using mitm = await startMitm()
+    mitm.get('http://shop.test/').respond({ status: 200, body: new Blob(['{"a":1}']).stream() })
+    mitm.get('http://shop.test/').rewriteResponse({ jsonMerge: { b: 2 } })
+    const response = await mitm.fetch('http://shop.test/')
+    expect(await response.json()).toEqual({ a: 1, b: 2 })
+    expect(mitm.errors).toEqual([])
+  })
+
   it('applies to what a rewrite has made of a response of a server', async () => {
     await using origin = await httpServer((_, response) => response.end('text'))
     await using mitm = await startMitm({ hosts: { 'a.test': origin.authority } })

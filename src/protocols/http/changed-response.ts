@@ -18,15 +18,23 @@ export interface ChangeTarget {
 /** The response that the rewrites of an exchange make of one. @throws what they fail with; a stream is returned from then */
 export async function changedResponse(response: RewrittenResponse, target: ChangeTarget): Promise<RewrittenResponse> {
   let message = response
+  // What has been read is over by that, and cannot be returned from once more.
+  const read = new Set<AsyncIterable<Uint8Array>>()
+  const discardUnread = (stream: RewrittenResponse['stream']): void => {
+    if (stream && !read.has(stream)) discard(stream)
+  }
   try {
     for (const rewrite of target.rewrites) {
-      if (rewrite.needsBody && message.stream) message = await collected(message, message.stream, target)
+      if (rewrite.needsBody && message.stream) {
+        read.add(message.stream)
+        message = await collected(message, message.stream, target)
+      }
       message = await rewrite.apply(message, target.exchange)
     }
-    if (response.stream && message.stream !== response.stream) discard(response.stream)
+    if (message.stream !== response.stream) discardUnread(response.stream)
     return message
   } catch (error) {
-    discard(message.stream)
+    discardUnread(message.stream)
     throw error
   }
 }
