@@ -123,10 +123,18 @@ function describeWithBody(exchange: Exchange): string[] {
 
 function requestLine(exchange: Exchange): string {
   try {
-    return cut(`${exchange}${exchange.isResent ? ' (sent again by the browser itself)' : ''}`, MAX_LINE)
+    return cut(`${exchange}${remarkOn(exchange)}`, MAX_LINE)
   } catch {
     return '(a request whose head cannot be read)'
   }
+}
+
+function remarkOn({ isResent, source, handler, answeredBy }: Exchange): string {
+  if (isResent) return ' (sent again by the browser itself)'
+  if (source === 'handler') return ' (sent by a handler)'
+  if (!handler) return ''
+  const verb = answeredBy === 'server' ? 'let through' : 'answered'
+  return ` (${verb} by the handler ${handler.header}${handler.where === undefined ? '' : `, ${handler.where}`})`
 }
 
 function bodyText({ request }: Exchange): string | undefined {

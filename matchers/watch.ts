@@ -19,11 +19,11 @@ export class Watch {
 
   /**
    * The exchanges that match, in the order of their start. Of what the browser has sent again by itself, which the page
-   * asked for once, the last one counts.
+   * asked for once, the last one counts; what a handler has asked the real server for nobody else has requested.
    */
   matches(): Exchange[] {
     return this.#mitm.exchanges.filter(
-      (exchange) => !exchange.isResent && (this.#decided.get(exchange) ?? this.#look(exchange)),
+      (exchange) => isCounted(exchange) && (this.#decided.get(exchange) ?? this.#look(exchange)),
     )
   }
 
@@ -57,4 +57,8 @@ export class Watch {
     if (isMatch || exchange.endReason !== undefined) this.#decided.set(exchange, isMatch)
     return isMatch
   }
+}
+
+function isCounted({ isResent, source }: Exchange): boolean {
+  return !isResent && source !== 'handler'
 }

@@ -122,7 +122,7 @@ export type { MessageHandler, MessageHandlerOptions, WebSocketMockOptions } from
 export type { WebSocketRule } from './rules/web-socket-rule.ts'
 export type { SequenceStep } from './rules/sequence.ts'
 export { UnmatchedError } from './rules/unmatched.ts'
-export type { Unmatched, UnmatchedMode, UnmatchedOptions } from './rules/unmatched.ts'
+export type { UnhandledMode, Unmatched, UnmatchedMode, UnmatchedOptions } from './rules/unmatched.ts'
 export type { TrafficSource } from './source.ts'
 export type {
   MessageVerdict,

@@ -17,7 +17,11 @@ export interface MitmDoor {
 }
 
 /** Opens a WebSocket to a server, by a tunnel through the mitm. */
-export function openTunnelledSocket(url: string, options: RealSocketOptions, door: () => Promise<MitmDoor>): RealSocket {
+export function openTunnelledSocket(
+  url: string,
+  options: RealSocketOptions,
+  door: () => Promise<MitmDoor>,
+): RealSocket {
   const { protocols, fields, opened, message, closed, failed } = options
   const headers: Record<string, string> = {}
   for (const [name, value] of fields) {
@@ -55,7 +59,13 @@ function tunnelTo({ protocol, hostname, port }: URL, door: () => Promise<MitmDoo
       const socket = await tunnel(url, authority)
       if (!isSecure) return connected(null, socket)
       const ca = [...certificates, ...rootCertificates]
-      const secured = connectTls({ socket, ca, ALPNProtocols: ['http/1.1'], ...(!isAddress(host) && { servername: host }), host })
+      const secured = connectTls({
+        socket,
+        ca,
+        ALPNProtocols: ['http/1.1'],
+        ...(!isAddress(host) && { servername: host }),
+        host,
+      })
       secured.once('error', connected)
       secured.once('secureConnect', () => {
         secured.removeListener('error', connected)

@@ -187,7 +187,7 @@ describe.each(MSW_MAJORS)('ws of $name', ({ msw: { ws, http, HttpResponse } }) =
       }),
     )
     await using client = await connect(mitm)
-    await client.opened()
+    await server.next()
     client.send('x')
     await client.until('close 1011')
     expect(mitm.errors).toMatchObject([{ code: 'MITM_HANDLER_FAILED', cause: { message: 'oops' } }])

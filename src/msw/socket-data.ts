@@ -13,7 +13,9 @@ function wireDataOf(data: unknown): MaybePromise<WireData> {
   if (data instanceof Blob) return data.arrayBuffer().then((buffer) => new Uint8Array(buffer))
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   if (types.isAnyArrayBuffer(data)) return new Uint8Array(data)
-  throw new TypeError(`Cannot send ${typeof data} on a WebSocket: expected a text, an ArrayBuffer, a view of one, or a Blob`)
+  throw new TypeError(
+    `Cannot send ${typeof data} on a WebSocket: expected a text, an ArrayBuffer, a view of one, or a Blob`,
+  )
 }
 
 /** Does one thing after the other, also where a `Blob` must be read first. */

@@ -103,5 +103,7 @@ function headerOf(handler: MswWebSocketHandler, url: unknown): string {
 
 function demandNoExtension({ client, server }: SocketConnection): void {
   if (client.extension === undefined && server.extension === undefined) return
-  throw new Error('extensions of ws.link() are not supported: they speak a protocol that is only known to their own sockets')
+  throw new Error(
+    'extensions of ws.link() are not supported: they speak a protocol that is only known to their own sockets',
+  )
 }

@@ -112,7 +112,8 @@ export class SocketTarget {
 
   /** Tells the listeners. @returns Whether what follows an event by default is to follow */
   dispatchEvent(event: SocketEvent): boolean {
-    for (const key of ['target', 'currentTarget']) Object.defineProperty(event, key, { value: this, configurable: true })
+    for (const key of ['target', 'currentTarget'])
+      Object.defineProperty(event, key, { value: this, configurable: true })
     for (const [listener, isOnce] of [...(this.#listeners.get(event.type) ?? [])]) {
       if (event.isStopped) break
       if (isOnce) this.removeEventListener(event.type, listener)

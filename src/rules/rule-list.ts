@@ -72,7 +72,7 @@ export class RuleList extends RuleShorthands implements Middleware {
     this.#chance = new Chance(seed ?? 0)
     this.#unopened = new Unopened(options.isPassedThrough)
     this.#maxBodyBytes = maxBodyBytes ?? 10 * 1024 * 1024
-    this.#unmatched = unmatched?.isHermetic ? unmatched : undefined
+    this.#unmatched = unmatched?.isWatching ? unmatched : undefined
     this.#onError = onError ?? ((error, { connection }) => connection.report(error))
     this.#onConnectionFault = onConnectionFault ?? (() => undefined)
     this.#onLateFault = onLateFault ?? (() => undefined)
@@ -178,7 +178,7 @@ export class RuleList extends RuleShorthands implements Middleware {
 
   /** Whether a rule that is not used up could do anything to a request to this host. */
   mayIntercept(destination: Destination): boolean {
-    if (this.#unmatched?.mayAnswer(destination)) return true
+    if (this.#unmatched?.mayIntercept(destination)) return true
     return this.#could(this.#mayIntercept, destination, ({ profile }) => profile.forExchanges || profile.dial)
   }
 
@@ -348,7 +348,8 @@ export class RuleList extends RuleShorthands implements Middleware {
     const { exchange, rules, uses, isUndialled, isHandled } = attempt
     if (this.#unmatched && !isHandled && !uses.at(-1)?.decides(isUndialled)) {
       const applied = uses.map(({ rule }) => rule)
-      const refusal = this.#unmatched.intercept(exchange, rules, applied)
+      const hasHandlers = this.#rules.length < this.#entries.length
+      const refusal = this.#unmatched.intercept(exchange, rules, applied, hasHandlers)
       if (isPromise(refusal)) return refusal.then((refused) => refused ?? this.#interventionOf(attempt))
       if (refusal) return refusal
     }

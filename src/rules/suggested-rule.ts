@@ -2,6 +2,7 @@
 import type { Exchange } from '../exchange.ts'
 import { Unreadable } from './filter-part.ts'
 import { graphqlOperations, mayBeGraphql } from './graphql-request.ts'
+import type { GraphqlOperation } from './graphql-request.ts'
 import { locate } from './request-location.ts'
 
 /** Methods for which a rule has a method of its own. */
@@ -24,6 +25,20 @@ export function suggestedRule(exchange: Exchange): string {
     ? `mitm.${method.toLowerCase()}(${quote(pattern)})`
     : `mitm.when({ method: ${quote(method)}, url: ${quote(pattern)} })`
   return filter + answerFor(exchange)
+}
+
+/** `http.post('https://pay.test/charge', () => HttpResponse.json({}))`, as MSW has it. */
+export function suggestedHandler(exchange: Exchange): string {
+  const { method, url } = exchange.request
+  const operation = operationOf(exchange)
+  if (operation?.operationName !== undefined && operation.operationType !== 'subscription') {
+    const name = quote(operation.operationName)
+    return `graphql.${operation.operationType ?? 'operation'}(${name}, () => HttpResponse.json({ data: {} }))`
+  }
+  const verb = SHORT.includes(method) || method === 'OPTIONS' ? method.toLowerCase() : 'all'
+  const { href, search } = locate(url)
+  // Handlers are matched by path; what is after it they look at themselves.
+  return `http.${verb}(${quote(href.slice(0, href.length - search.length))}, () => HttpResponse.json({}))`
 }
 
 /** The pattern for everything at the host of an exchange; undefined where it has none. */
@@ -59,9 +74,13 @@ function answerFor({ request }: Exchange): string {
 }
 
 function operationNameOf(exchange: Exchange): string | undefined {
+  return operationOf(exchange)?.operationName
+}
+
+function operationOf(exchange: Exchange): GraphqlOperation | undefined {
   if (!mayBeGraphql(exchange)) return undefined
   try {
-    return graphqlOperations(exchange)[0]?.operationName
+    return graphqlOperations(exchange)[0]
   } catch (error) {
     if (error instanceof Unreadable) return undefined // it is none, or its body has not come
     throw error

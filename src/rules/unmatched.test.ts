@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 import { Connection } from '../connection.ts'
 import type { MitmError } from '../errors.ts'
@@ -42,6 +42,7 @@ describe('UnmatchedPolicy', () => {
     for (const policy of [
       new UnmatchedPolicy(),
       new UnmatchedPolicy('forward'),
+      new UnmatchedPolicy('bypass'),
       new UnmatchedPolicy({ mode: 'forward' }),
     ]) {
       expect(policy.isHermetic).toBe(false)
@@ -52,9 +53,31 @@ describe('UnmatchedPolicy', () => {
     }
   })
 
+  it('with warn, lets it pass, and prints what it is once for each method and path, but not for what a page loads of itself', () => {
+    const print = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const policy = new UnmatchedPolicy({ mode: 'warn', allow: ['https://cdn.test/**'] })
+    expect(policy.mayAnswer({ host: 'pay.test', port: 443, tls: true })).toBe(false)
+    expect(policy.mayIntercept({ host: 'pay.test', port: 443, tls: true })).toBe(true)
+    expect(policy.mayIntercept({ host: 'cdn.test', port: 443, tls: true })).toBe(false)
+    const script = [['sec-fetch-dest', 'script']] as const
+    for (const parts of [
+      {},
+      { url: 'https://pay.test/charge?again' },
+      { url: 'https://cdn.test/' },
+      { url: 'https://pay.test/a.js', fields: script },
+    ]) {
+      expect(decide(policy, request(parts))).toBeUndefined()
+    }
+    expect(print.mock.calls).toEqual([[expect.stringContaining('POST https://pay.test/charge matches no rule')]])
+    expect(policy.intercept(request({ method: 'PUT' }), [], [], true)).toBeUndefined()
+    expect(print.mock.lastCall?.[0]).toContain("  http.put('https://pay.test/charge', () => HttpResponse.json({}))")
+    print.mockRestore()
+  })
+
   it.each([
     ['block', false],
     ['fail', true],
+    ['error', true],
   ] as const)('with %s, answers with what is wrong, and reports it', async (mode, failsTest) => {
     const exchange = request()
     const response = await answerOf(decide(new UnmatchedPolicy(mode), exchange))
@@ -156,7 +179,10 @@ describe('UnmatchedPolicy', () => {
   })
 
   it.each<[unknown, string]>([
-    ['stop', `Cannot use option "unmatched": it is "stop", expected 'forward', 'block', 'fail', or { mode, allow }`],
+    [
+      'stop',
+      `Cannot use option "unmatched": it is "stop", expected 'forward', 'warn', 'block' or 'fail' (of MSW: 'bypass', 'warn' or 'error'), or { mode, allow }`,
+    ],
     [1, 'Cannot use option "unmatched": it is 1'],
     [{}, 'Cannot use option "unmatched.mode": it is undefined'],
     [{ mode: 'block', deny: [] }, 'Cannot use option "unmatched.deny": it is not an option'],

@@ -12,20 +12,27 @@ import { compileFilter } from './filter.ts'
 import type { CompiledFilter, ExchangeFilter } from './filter.ts'
 import { nearestRules } from './nearest-rules.ts'
 import type { Rule } from './rule.ts'
-import { patternOfHost, quote, suggestedRule } from './suggested-rule.ts'
+import { patternOfHost, quote, suggestedHandler, suggestedRule } from './suggested-rule.ts'
+import { warn } from './warn.ts'
 
-/** `forward` sends them to their servers; `block` answers them with an error; `fail` lets the test fail as well. */
-export type UnmatchedMode = 'forward' | 'block' | 'fail'
+/**
+ * `forward` sends them to their servers; `warn` does too, and prints a warning; `block` answers them with an error; `fail` lets
+ * the test fail as well.
+ */
+export type UnmatchedMode = 'forward' | 'warn' | 'block' | 'fail'
+
+/** What MSW calls them (`onUnhandledRequest`): `bypass` is `forward`, and `error` is `fail`. */
+export type UnhandledMode = 'bypass' | 'warn' | 'error'
 
 /** What becomes of requests that no rule is for, and which of them are let through. */
 export interface UnmatchedOptions {
-  readonly mode: UnmatchedMode
+  readonly mode: UnmatchedMode | UnhandledMode
   /** Requests that go to their servers all the same. @defaultValue `[]` */
   readonly allow?: readonly ExchangeFilter[] | undefined
 }
 
 /** The value of the option `unmatched`. */
-export type Unmatched = UnmatchedMode | UnmatchedOptions
+export type Unmatched = UnmatchedMode | UnhandledMode | UnmatchedOptions
 
 /** The error for a request that was not let through. */
 export class UnmatchedError extends MitmError {
@@ -38,7 +45,15 @@ export class UnmatchedError extends MitmError {
   }
 }
 
-const MODES: readonly UnmatchedMode[] = ['forward', 'block', 'fail']
+const MODES: ReadonlyMap<unknown, UnmatchedMode> = new Map<string, UnmatchedMode>([
+  ['forward', 'forward'],
+  ['bypass', 'forward'],
+  ['warn', 'warn'],
+  ['block', 'block'],
+  ['fail', 'fail'],
+  ['error', 'fail'],
+])
+const MODE_NAMES = "'forward', 'warn', 'block' or 'fail' (of MSW: 'bypass', 'warn' or 'error')"
 const MAX_NEAREST = 3
 const MAX_MISSES = 4
 const NOT_FORWARDED = 502
@@ -48,6 +63,7 @@ export class UnmatchedPolicy {
   readonly #mode: UnmatchedMode
   readonly #allow: readonly CompiledFilter[]
   readonly #maxBodyBytes: number
+  readonly #warned = new Set<string>()
 
   /**
    * @param limits - `maxBodyBytes`: octets held of a body that a filter of `allow` looks at.
@@ -62,12 +78,22 @@ export class UnmatchedPolicy {
 
   /** Whether anything is held back at all. */
   get isHermetic(): boolean {
+    return this.#mode === 'block' || this.#mode === 'fail'
+  }
+
+  /** Whether anything comes of requests that no rule is for. */
+  get isWatching(): boolean {
     return this.#mode !== 'forward'
+  }
+
+  /** Whether requests to this host are looked at. */
+  mayIntercept(destination: Destination): boolean {
+    return this.isWatching && !this.#allow.some((filter) => filter.matchesDestination(destination))
   }
 
   /** Whether a request to this host may be refused, so that its server must not be contacted before there is one. */
   mayAnswer(destination: Destination): boolean {
-    return this.isHermetic && !this.#allow.some((filter) => filter.matchesDestination(destination))
+    return this.isHermetic && this.mayIntercept(destination)
   }
 
   /**
@@ -75,15 +101,17 @@ export class UnmatchedPolicy {
    *
    * @param rules - All of them, newest first.
    * @param applied - Those that were applied. One that is for everything and does not answer lets nothing through.
+   * @param hasHandlers - Whether there are handlers of MSW.
    * @returns undefined to let it pass; a promise only where a filter of `allow` looks at the body.
    */
   intercept(
     exchange: Exchange,
     rules: readonly Rule[],
     applied: readonly Rule[],
+    hasHandlers = false,
   ): MaybePromise<Intervention | undefined> {
-    if (!this.isHermetic || applied.some(opens)) return undefined
-    return this.#allowFrom(0, exchange, rules)
+    if (!this.isWatching || applied.some(opens)) return undefined
+    return this.#allowFrom(0, exchange, { rules, hasHandlers })
   }
 
   /**
@@ -110,31 +138,35 @@ export class UnmatchedPolicy {
     return { refuse: new UnmatchedError(this.#mode, text.join('\n'), { authority }) }
   }
 
-  #allowFrom(first: number, exchange: Exchange, rules: readonly Rule[]): MaybePromise<Intervention | undefined> {
+  #allowFrom(first: number, exchange: Exchange, known: Known): MaybePromise<Intervention | undefined> {
     for (const [at, filter] of this.#allow.entries()) {
       if (at < first || !filter.headMatches(exchange)) continue
-      if (filter.needsBodyOf(exchange)) return this.#allowWithBody(at, filter, exchange, rules)
+      if (filter.needsBodyOf(exchange)) return this.#allowWithBody(at, filter, exchange, known)
       if (filter.restMatches(exchange)) return undefined
     }
-    return this.#refuse(exchange, rules)
+    return this.#refuse(exchange, known)
   }
 
   async #allowWithBody(
     at: number,
     filter: CompiledFilter,
     exchange: Exchange,
-    rules: readonly Rule[],
+    known: Known,
   ): Promise<Intervention | undefined> {
     exchange.request.keepBody(this.#maxBodyBytes)
     await exchange.request.whenComplete()
-    return filter.restMatches(exchange) ? undefined : this.#allowFrom(at + 1, exchange, rules)
+    return filter.restMatches(exchange) ? undefined : this.#allowFrom(at + 1, exchange, known)
   }
 
-  #refuse(exchange: Exchange, rules: readonly Rule[]): Intervention {
+  #refuse(exchange: Exchange, known: Known): Intervention | undefined {
+    if (this.#mode === 'warn') {
+      this.#warn(exchange, known)
+      return undefined
+    }
     // The request that it asks about is the one to be told of: so that one may come.
     const permission = isPreflight(exchange) ? preflightAnswer(exchange, undefined) : undefined
     if (permission) return { answer: permission }
-    const error = new UnmatchedError(this.#mode, unmatchedText(exchange, rules, this.#mode))
+    const error = new UnmatchedError(this.#mode, unmatchedText(exchange, known, this.#mode))
     exchange.error ??= error
     exchange.connection.report(error)
     const fields = corsFields(
@@ -156,12 +188,29 @@ export class UnmatchedPolicy {
       },
     }
   }
+
+  /** Once for each method and path; what a page loads of itself, and preflights, are none of it. */
+  #warn(exchange: Exchange, known: Known): void {
+    const { method, url } = exchange.request
+    const key = `${method} ${url.replace(/[?#].*/, '')}`
+    const destination = exchange.request.header('sec-fetch-dest') ?? 'empty'
+    if (this.#warned.has(key) || destination !== 'empty' || isPreflight(exchange)) return
+    this.#warned.add(key)
+    warn(unmatchedText(exchange, known, this.#mode))
+  }
+}
+
+/** What there was when a request came. */
+interface Known {
+  /** Newest first. */
+  readonly rules: readonly Rule[]
+  readonly hasHandlers: boolean
 }
 
 const SEE = 'See "Hermetic suites" in docs/rules.md'
 
 /** What is told of a request that was not let through. */
-function unmatchedText(exchange: Exchange, rules: readonly Rule[], mode: UnmatchedMode): string {
+function unmatchedText(exchange: Exchange, { rules, hasHandlers }: Known, mode: UnmatchedMode): string {
   const { method, url } = exchange.request
   const near = nearestRules(exchange, rules, MAX_NEAREST)
   const host = patternOfHost(exchange)
@@ -175,6 +224,7 @@ function unmatchedText(exchange: Exchange, rules: readonly Rule[], mode: Unmatch
     '',
     'A rule for it:',
     `  ${suggestedRule(exchange)}`,
+    ...(hasHandlers ? ['A handler of MSW for it:', `  ${suggestedHandler(exchange)}`] : []),
     ...(host === undefined
       ? []
       : ['Or let it through:', `  unmatched: { mode: ${quote(mode)}, allow: [${quote(host)}] }`]),
@@ -187,21 +237,24 @@ function opens(rule: Rule): boolean {
   return rule.decides || !rule.filter.isForAll
 }
 
-function check(option: unknown): UnmatchedOptions {
-  const expected = "'forward', 'block', 'fail', or { mode, allow } with one of them as mode"
-  if (isMode(option)) return { mode: option }
+interface CheckedOptions {
+  readonly mode: UnmatchedMode
+  readonly allow?: readonly ExchangeFilter[] | undefined
+}
+
+function check(option: unknown): CheckedOptions {
+  const known = MODES.get(option)
+  if (known) return { mode: known }
+  const expected = `${MODE_NAMES}, or { mode, allow } with one of them as mode`
   if (Object.prototype.toString.call(option) !== '[object Object]') throw invalidOption('unmatched', option, expected)
-  const { mode, allow, ...others } = option as Readonly<Record<string, unknown>> // just found to be an object
+  const { mode: given, allow, ...others } = option as Readonly<Record<string, unknown>> // just found to be an object
   const [unknown] = Object.keys(others)
   if (unknown !== undefined)
     throw invalidOption(`unmatched.${unknown}`, others[unknown], 'mode or allow', 'is not an option')
-  if (!isMode(mode)) throw invalidOption('unmatched.mode', mode, "'forward', 'block' or 'fail'")
+  const mode = MODES.get(given)
+  if (!mode) throw invalidOption('unmatched.mode', given, MODE_NAMES)
   if (allow !== undefined && !Array.isArray(allow)) throw invalidOption('unmatched.allow', allow, 'an array of filters')
   return { mode, allow }
-}
-
-function isMode(value: unknown): value is UnmatchedMode {
-  return MODES.some((mode) => mode === value)
 }
 
 function compileAllowed(filter: ExchangeFilter, index: number): CompiledFilter {

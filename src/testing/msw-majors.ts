@@ -3,10 +3,7 @@ import * as msw2 from 'msw-2'
 import * as msw3 from 'msw-3'
 import { graphql as graphql3 } from 'msw-3/graphql'
 
-type Msw = Pick<
-  typeof msw2,
-  'http' | 'HttpResponse' | 'passthrough' | 'bypass' | 'delay' | 'ws' | 'sse'
->
+type Msw = Pick<typeof msw2, 'http' | 'HttpResponse' | 'passthrough' | 'bypass' | 'delay' | 'ws' | 'sse'>
 
 /** One major of MSW. */
 export interface MswMajor {
