@@ -28,6 +28,7 @@ const SUITES = [
   { script: 'check:attw' },
   { script: 'check:knip' },
   { script: 'check:examples' },
+  { script: 'check:msw-types' },
   {
     script: 'test:e2e',
     count: countPlaywright,
