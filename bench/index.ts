@@ -2,13 +2,14 @@
  * Measures what a mitm costs: `npm run bench`. Never fails for a number, only when something does not work.
  *
  * `--quick` measures less, `--json` prints JSON, `--profile FOLDER` writes CPU profiles of the proxies there, and names
- * (`cpu`, `http2`, `start`, `host`, `memory`, `rules`, `paces`, `stream`, `websocket`) choose what is measured.
+ * (`cpu`, `http2`, `start`, `host`, `memory`, `rules`, `handlers`, `paces`, `stream`, `websocket`) choose what is measured.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { build, removeBuild } from './build.ts'
 import { Child } from './child.ts'
+import { cpuOfHandlers } from './handlers.ts'
 import { cpuOfHttp2 } from './http2.ts'
 import type { LoadCalls } from './load.ts'
 import { cpuOfRules, cpuPerRequest, memoryOfBody, newHost, startAndClose } from './measures.ts'
@@ -27,6 +28,7 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Result[]>>> = 
   host: newHost,
   memory: memoryOfBody,
   rules: cpuOfRules,
+  handlers: cpuOfHandlers,
   paces,
   stream,
   websocket: cpuOfWebSockets,

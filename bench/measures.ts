@@ -69,7 +69,7 @@ export interface Traffic {
 }
 
 /** Small requests of HTTP/1.1. */
-function smallRequests({ load, amounts: { connections, perConnection } }: Bench): Traffic {
+export function smallRequests({ load, amounts: { connections, perConnection } }: Bench): Traffic {
   return {
     open: (port) => load.call('open', { port, connections }),
     run: (port) => load.call('run', { port, perConnection }),

@@ -1,8 +1,10 @@
 /** The proxy that is measured, as a process: the mitm, or the bare relay. It measures itself. */
 import { setTimeout } from 'node:timers/promises'
 
+import { http, HttpResponse } from 'msw-2'
+
 import { CertificateAuthority, faults, startMitm } from '../src/index.ts'
-import type { Rule, TestMitm } from '../src/index.ts'
+import type { MswHandler, Rule, TestMitm } from '../src/index.ts'
 import { answer } from './child.ts'
 import { BULK_HOST, HTTP2_HOST, SMALL_HOST, SOCKET_HOST } from './messages.ts'
 import type { OriginFacts } from './origin.ts'
@@ -16,6 +18,8 @@ export type ProxyCalls = {
   start: { input: { kind: ProxyKind; origin: OriginFacts }; output: number }
   /** Adds so many rules, none of which means a request of this bench. */
   addRules: { input: number; output: null }
+  /** Adds so many handlers of MSW, none of which means a request of this bench; of other hosts only, or of its own too. */
+  addHandlers: { input: { count: number; of: 'other hosts' | 'all hosts' }; output: null }
   /** Lets all server-sent events pass a rule that changes none. */
   rewriteEvents: { input: null; output: null }
   /** Adds a rule that could touch what goes to a host, and does not. */
@@ -45,6 +49,7 @@ let slowed: Rule | undefined
 /** They are dropped with the records, and added again. */
 let ruleCount = 0
 let ruledHost: string | undefined
+let handlers: MswHandler[] = []
 let memory = { before: 0, peak: 0 }
 let sampler: NodeJS.Timeout | undefined
 
@@ -65,6 +70,25 @@ function addRule(at: number): void {
       break
     default:
       mitm?.when({ method: 'POST', url: `**/graphql/${at}`, json: { at } }).json({ at })
+  }
+}
+
+/** Handlers as suites have them: other hosts, and of the same host other paths, parameters, methods, wildcards and RegExps. */
+function makeHandler(at: number, of: 'other hosts' | 'all hosts'): MswHandler {
+  const answer = (): Response => HttpResponse.json({ at })
+  switch (of === 'other hosts' ? 0 : at % 6) {
+    case 0:
+      return http.get(`https://api${at}.test/price/:id`, answer)
+    case 1:
+      return http.post(`https://${SMALL_HOST}/api/items`, answer)
+    case 2:
+      return http.get(`https://${SMALL_HOST}/api/items/:id/parts/${at}`, answer)
+    case 3:
+      return http.get(`*/charge/${at}`, answer)
+    case 4:
+      return http.get(new RegExp(`/orders/${at}$`), answer)
+    default:
+      return http.get(`/relative/${at}/:id`, answer)
   }
 }
 
@@ -98,6 +122,11 @@ answer<ProxyCalls>({
   addRules: (count) => {
     ruleCount = count
     for (let at = 0; at < count; at++) addRule(at)
+    return null
+  },
+  addHandlers: ({ count, of }) => {
+    handlers = Array.from({ length: count }, (_, at) => makeHandler(at, of))
+    mitm?.use(...handlers)
     return null
   },
   rewriteEvents: () => {
@@ -141,6 +170,7 @@ answer<ProxyCalls>({
     const count = exchanges.reduce((sum, { webSocket, messages }) => sum + (webSocket ? messages.length / 2 : 1), 0)
     mitm.reset()
     for (let at = 0; at < ruleCount; at++) addRule(at)
+    mitm.use(...handlers)
     if (ruledHost !== undefined) mitm.get(`https://${ruledHost}/elsewhere`).json({})
     return count
   },

@@ -21,6 +21,9 @@ const PLAIN_AUTHORITY = /^([a-z\d](?:[a-z\d.-]*[a-z\d])?)(?::(\d+))?$/i
 /** What MSW takes off a path (`cleanUrl()` there), unless it ends with an optional parameter. */
 const CLEANED_OFF = /[?|#].*$/
 
+const PLAIN_URL_PATH = /^[\w./~!$&'()*+,;=:@-]*$/
+const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/
+
 const ANYTHING: HandlerAddress = { host: undefined, mayMatch: () => true, means: () => true }
 
 /**
@@ -30,7 +33,8 @@ const ANYTHING: HandlerAddress = { host: undefined, mayMatch: () => true, means:
  * @param path - A URL or a path with parameters and wildcards, a RegExp, or a function; a relative one is of any host.
  */
 export function addressOf(path: unknown): HandlerAddress {
-  if (typeof path !== 'string' || types.isRegExp(path)) return ANYTHING
+  if (types.isRegExp(path)) return { ...ANYTHING, means: regExpTest(path) }
+  if (typeof path !== 'string') return ANYTHING
   const cleaned = path.endsWith('?') ? path : path.replace(CLEANED_OFF, '')
   const [, scheme, authority, rest] = ABSOLUTE.exec(cleaned) ?? []
   const [, host, port] = PLAIN_AUTHORITY.exec(authority ?? '') ?? []
@@ -60,7 +64,7 @@ function pathTest(pattern: string): (path: string) => boolean {
   const open = parts.findIndex((part) => !PLAIN.test(part))
   if (open < 0) {
     const wanted = comparable(pattern.startsWith('/') || pattern === '' ? pattern : `/${pattern}`)
-    return (path) => comparable(path) === wanted || path.includes('%')
+    return (path) => comparable(path) === wanted || !isPlain(path)
   }
   const lastOpen = parts.findLastIndex((part) => !PLAIN.test(part))
   const start = comparable(parts.slice(0, open).join('/'))
@@ -69,11 +73,32 @@ function pathTest(pattern: string): (path: string) => boolean {
   // With a slash at the end, it is MSW's own affair what that means.
   const suffix = end.length === 0 || end.at(-1) === '' ? '' : comparable(`/${end.join('/')}`)
   return (path) => {
-    // A percent sign may stand for anything that is plain.
-    if (path.includes('%')) return true
+    if (!isPlain(path)) return true
     const actual = comparable(path)
     return actual.startsWith(prefix) && actual.endsWith(suffix)
   }
+}
+
+/** Whether a RegExp could mean a URL, which it is shown without its query. */
+function regExpTest({ source, flags }: RegExp): (location: RequestLocation) => boolean {
+  // Without the flags by which it would remember where it was.
+  const regExp = new RegExp(source, flags.replace(/[gy]/g, ''))
+  return ({ href, path, search }) => {
+    if (!isPlain(path)) return true
+    const url = href.slice(0, href.length - search.length)
+    // A WebSocket is shown by its own scheme, and perhaps without the slash at its end.
+    return [
+      url,
+      url.replace(/\/$/, ''),
+      url.replace(/^http/, 'ws'),
+      url.replace(/^http/, 'ws').replace(/\/$/, ''),
+    ].some((each) => regExp.test(each))
+  }
+}
+
+/** Whether a path is written by a `URL` as it was sent; what is not is left to MSW. A percent sign may stand for anything. */
+function isPlain(path: string): boolean {
+  return PLAIN_URL_PATH.test(path) && !DOT_SEGMENT.test(path)
 }
 
 function comparable(path: string): string {

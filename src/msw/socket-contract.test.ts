@@ -175,6 +175,13 @@ describe.each(MSW_MAJORS)('ws of $name', ({ msw: { ws, http, HttpResponse } }) =
     expect(await next.until(1)).toEqual(['rule'])
   })
 
+  it('means the path without the prefix of Socket.IO, as MSW does', async () => {
+    await using mitm = await startMitm()
+    mitm.use(ws.link('ws://chat.test/').addEventListener('connection', ({ client }) => client.send('mocked')))
+    await using client = await webSocketThrough(mitm, 'ws://chat.test/socket.io/?EIO=4')
+    expect(await client.until(1)).toEqual(['mocked'])
+  })
+
   it('closes both ends with 1011 where a listener throws, and reports that', async () => {
     await using server = await webSocketServer()
     await using mitm = await startMitm({ hosts: { 'chat.test': server.authority } })

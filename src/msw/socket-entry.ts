@@ -2,6 +2,7 @@
 import type { Exchange } from '../exchange.ts'
 import type { Answer } from '../middleware.ts'
 import type { HandlerOutcome } from '../rules/listed-handler.ts'
+import type { RequestLocation } from '../rules/request-location.ts'
 import { isWebSocketHandshake } from '../web-socket-handshake.ts'
 import { withRealServers } from './bypass.ts'
 import type { HandlerDesk } from './handler-desk.ts'
@@ -21,6 +22,16 @@ export class SocketEntry extends HandlerEntry<MswWebSocketHandler> {
     this.#desk = desk
     // A subscription of GraphQL remembers whether it was used.
     call(handler, 'reset')
+  }
+
+  /** MSW takes the prefix off that Socket.IO puts before the path. */
+  override means(method: string, location: RequestLocation): boolean {
+    if (super.means(method, location)) return true
+    const path = location.path.replace(/^\/socket\.io\//, '/')
+    if (path === location.path) return false
+    const origin = location.href.slice(0, location.href.length - location.pathAndQuery.length)
+    const pathAndQuery = path + location.search
+    return super.means(method, { ...location, path, pathAndQuery, href: origin + pathAndQuery })
   }
 
   /** As MSW does it, all handlers that are for a WebSocket are given it, once one of them has been asked that is. */
