@@ -78,8 +78,8 @@ export interface Middleware {
   offeredAlpn?(destination: Destination): OfferedAlpn | undefined
 
   /**
-   * Whether `intercept` could return anything for a request to this host. Where no middleware could, HTTP/2 is relayed as
-   * octets instead of being taken apart. A middleware with `intercept` that has not this hook could always.
+   * Whether `intercept` could return anything for a request to this host. Where no middleware could, it is not called, and
+   * HTTP/2 is relayed as octets instead of being taken apart. A middleware with `intercept` that has not this hook could always.
    */
   mayIntercept?(destination: Destination): boolean
 

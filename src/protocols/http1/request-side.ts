@@ -144,7 +144,7 @@ export class RequestSide {
     const transfer = this.#begin(octets, facts)
     let plan: MaybePromise<Intervention | undefined>
     try {
-      plan = flow.isIntercepting ? flow.intercept(transfer.exchange) : undefined
+      plan = this.#mayIntercept(transfer) ? flow.intercept(transfer.exchange) : undefined
     } catch (error) {
       plan = Promise.reject(error instanceof Error ? error : new Error(String(error)))
     }
@@ -158,6 +158,16 @@ export class RequestSide {
     // Runs beside the reading of this request's body, and reports its own errors.
     void intervene(session, transfer, plan)
     return undefined
+  }
+
+  /** Whether anybody could want anything of a request: told by its host where that is certain, before its head is parsed. */
+  #mayIntercept({ facts, destination }: Transfer): boolean {
+    const { flow, clientTls } = this.#session.connection
+    if (!flow.isIntercepting) return false
+    const { host, port } = destination
+    const named = facts.host?.toLowerCase()
+    const isNamed = named === `${host}:${port}` || (named === host && port === (clientTls ? 443 : 80))
+    return !isNamed || flow.mayIntercept(destination)
   }
 
   #begin(octets: Buffer, facts: HeadFacts): Transfer {
