@@ -75,20 +75,20 @@ function addRule(at: number): void {
 
 /** Handlers as suites have them: other hosts, and of the same host other paths, parameters, methods, wildcards and RegExps. */
 function makeHandler(at: number, of: 'other hosts' | 'all hosts'): MswHandler {
-  const answer = (): Response => HttpResponse.json({ at })
+  const resolve = (): Response => HttpResponse.json({ at })
   switch (of === 'other hosts' ? 0 : at % 6) {
     case 0:
-      return http.get(`https://api${at}.test/price/:id`, answer)
+      return http.get(`https://api${at}.test/price/:id`, resolve)
     case 1:
-      return http.post(`https://${SMALL_HOST}/api/items`, answer)
+      return http.post(`https://${SMALL_HOST}/api/items`, resolve)
     case 2:
-      return http.get(`https://${SMALL_HOST}/api/items/:id/parts/${at}`, answer)
+      return http.get(`https://${SMALL_HOST}/api/items/:id/parts/${at}`, resolve)
     case 3:
-      return http.get(`*/charge/${at}`, answer)
+      return http.get(`*/charge/${at}`, resolve)
     case 4:
-      return http.get(new RegExp(`/orders/${at}$`), answer)
+      return http.get(new RegExp(`/orders/${at}$`), resolve)
     default:
-      return http.get(`/relative/${at}/:id`, answer)
+      return http.get(`/relative/${at}/:id`, resolve)
   }
 }
 

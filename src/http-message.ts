@@ -42,6 +42,7 @@ interface Rare {
   headers?: Readonly<Record<string, string>>
   whenComplete?: Deferred<boolean>
   whenOver?: Deferred<boolean>
+  onAwaited?: () => void
   isReleased?: boolean
   /** Octets kept of the body that found no room behind the head. */
   more?: Buffer[]
@@ -216,7 +217,16 @@ export abstract class HttpMessage<Head extends { readonly fields: readonly Field
   /** Resolves when the message is whole (true), or will never be or is too large to wait for (false). */
   whenComplete(): Promise<boolean> {
     if (this.#isOver || this.isReleased) return Promise.resolve(this.isComplete)
-    return (this.#rarely.whenComplete ??= new Deferred()).promise
+    const rare = this.#rarely
+    const { promise } = (rare.whenComplete ??= new Deferred())
+    rare.onAwaited?.()
+    return promise
+  }
+
+  /** For protocols: calls back when somebody waits for the whole message; at once where somebody does. */
+  onAwaited(listener: () => void): void {
+    this.#rarely.onAwaited = listener
+    if (this.#rare?.whenComplete) listener()
   }
 
   /** Resolves when no more of the message will come, however large it is: whether it is whole. */

@@ -27,7 +27,7 @@ export interface MswWebSocketHandler {
 export type MswHandler = MswRequestHandler | MswWebSocketHandler
 
 /** Whether a value is a handler of requests. By its shape: there may be two copies of MSW, and two of its majors. */
-export function isRequestHandler(value: unknown): value is MswRequestHandler {
+function isRequestHandler(value: unknown): value is MswRequestHandler {
   if (!hasRun(value) || isForWebSockets(value)) return false
   const info = property(value, 'info')
   return typeof info === 'object' && info !== null && typeof property(info, 'header') === 'string'

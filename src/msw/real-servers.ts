@@ -14,10 +14,10 @@ export interface RealSocketOptions {
   readonly protocols: readonly string[]
   /** Further fields of the handshake. */
   readonly fields: readonly Field[]
-  opened(): void
-  message(data: string | Uint8Array): void
-  closed(code: number, reason: string): void
-  failed(error: Error): void
+  readonly opened: () => void
+  readonly message: (data: string | Uint8Array) => void
+  readonly closed: (code: number, reason: string) => void
+  readonly failed: (error: Error) => void
 }
 
 /** A WebSocket to a real server. */

@@ -90,7 +90,7 @@ export class SocketClient extends SocketTarget {
 
   /** Closes it behind what was sent. */
   close(code: number = NORMAL, reason: string = ''): void {
-    this.#queue.then(() => {
+    this.#queue.behind(() => {
       if (this.#isClosed) return
       this.#whenOpen((socket) => socket.client.close(code === NO_STATUS ? undefined : code, reason))
       this.#closed(code, reason)
@@ -191,7 +191,7 @@ export class SocketServer extends SocketTarget {
     if (this.#state === 'idle') {
       throw new Error('Cannot close the server of a WebSocket that is not connected to: call server.connect() first')
     }
-    this.#queue.then(() => {
+    this.#queue.behind(() => {
       if (!this.#end(code, reason)) return
       this.dispatchEvent(new SocketCloseEvent(code ?? NORMAL, reason ?? ''))
     })
@@ -205,7 +205,7 @@ export class SocketServer extends SocketTarget {
   /** The page has closed its end. */
   clientClosed(code: number, reason: string): void {
     const isSendable = code === NORMAL || (code >= 3000 && code <= 4999)
-    this.#queue.then(() => void this.#end(isSendable ? code : undefined, isSendable ? reason : undefined))
+    this.#queue.behind(() => void this.#end(isSendable ? code : undefined, isSendable ? reason : undefined))
   }
 
   #send(data: WireData): void {

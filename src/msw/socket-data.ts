@@ -31,22 +31,29 @@ export class SendQueue {
   push(data: unknown, send: (data: WireData) => void): void {
     const wire = wireDataOf(data)
     if (isPromise(wire)) this.#after(() => wire.then(send))
-    else this.then(() => send(wire))
+    else this.behind(() => send(wire))
   }
 
   /** Does something behind what is waiting. */
-  then(act: () => void): void {
+  behind(act: () => void): void {
     if (this.#last) this.#after(act)
     else act()
   }
 
   #after(act: () => MaybePromise<void>): void {
-    const mine = (this.#last ?? Promise.resolve())
-      .then(act)
-      .catch(this.#onError)
-      .then(() => {
-        if (this.#last === mine) this.#last = undefined
-      })
+    const mine = this.#do(this.#last, act).finally(() => {
+      if (this.#last === mine) this.#last = undefined
+    })
     this.#last = mine
+  }
+
+  /** Never rejects. */
+  async #do(before: Promise<void> | undefined, act: () => MaybePromise<void>): Promise<void> {
+    try {
+      await before
+      await act()
+    } catch (error) {
+      this.#onError(error)
+    }
   }
 }

@@ -123,7 +123,7 @@ export class SocketTarget {
   }
 
   #call(listener: Listener, event: SocketEvent): void {
-    const { onError } = this.#options
+    const onError = (error: unknown): void => this.#options.onError(error)
     try {
       const made = typeof listener === 'function' ? listener.call(this, event) : listener.handleEvent(event)
       if (made instanceof Promise) made.catch(onError)

@@ -10,6 +10,7 @@ import type { MaybePromise } from '../../internal/maybe-promise.ts'
 import type { Intervention } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { answerLate } from './answer-error.ts'
+import { tellToContinue } from './answer.ts'
 import { unknownFacts } from './facts.ts'
 import type { HeadFacts } from './facts.ts'
 import { Framer } from './framer.ts'
@@ -155,6 +156,8 @@ export class RequestSide {
     transfer.isExclusive = true
     transfer.exchange.request.keepBody(flow.settings.maxBodyBytes)
     transfer.hold(head)
+    // Who has to see the body first must ask for it, as the server does not.
+    if (facts.expectsContinue) transfer.exchange.request.onAwaited(() => tellToContinue(session, transfer))
     // Runs beside the reading of this request's body, and reports its own errors.
     void intervene(session, transfer, plan)
     return undefined
