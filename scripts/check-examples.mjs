@@ -31,7 +31,14 @@ try {
     JSON.stringify({
       extends: '../tsconfig.json',
       // An outDir of its own: the package is what the build made, as for a user, and not the sources.
-      compilerOptions: { rootDir: '..', outDir: 'out', isolatedDeclarations: false, declaration: false },
+      compilerOptions: {
+        rootDir: '..',
+        outDir: 'out',
+        isolatedDeclarations: false,
+        declaration: false,
+        // Here it is installed by other names, as there are two.
+        paths: { msw: ['../node_modules/msw-3/lib/core/index.d.ts'] },
+      },
       include: [],
       files: names,
     }),

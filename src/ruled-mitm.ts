@@ -110,10 +110,11 @@ export class RuledMitm extends Mitm {
    *
    * @example
    * ```ts
-   * import type { MswHandler, TestMitm } from 'playwright-mitm/core'
+   * import { http, HttpResponse } from 'msw'
+   * import type { TestMitm } from 'playwright-mitm/core'
    *
-   * export function withUser(mitm: TestMitm, user: MswHandler): void {
-   *   mitm.use(user) // http.get('https://api.test/user', () => HttpResponse.json({ name: 'Ada' }))
+   * export function logIn(mitm: TestMitm): void {
+   *   mitm.use(http.get('https://api.test/user', () => HttpResponse.json({ name: 'Ada' })))
    * }
    * ```
    */

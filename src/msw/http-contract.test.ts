@@ -221,6 +221,32 @@ describe.each(CASES)('$name over $version', ({ msw, graphqlAt, version }) => {
     expect((await on.fetch('https://api.test/thrown')).status).toBe(418)
   })
 
+  it('says what is wrong with what a handler returned, and breaks a stream off that fails', async () => {
+    await using on = await stage()
+    on.mitm.use(
+      // A boundary: what types refuse.
+      http.get('https://api.test/object', () => ({ name: 'Ada' }) as unknown as Response),
+      http.get('https://api.test/read', async () => {
+        const response = HttpResponse.text('x')
+        await response.text()
+        return response
+      }),
+      http.get('https://api.test/fails', () => {
+        const stream = new ReadableStream({ pull: () => Promise.reject(new Error('oops')) })
+        return new HttpResponse(stream)
+      }),
+    )
+    expect((await on.fetch('https://api.test/object')).status).toBe(500)
+    expect((await on.fetch('https://api.test/read')).status).toBe(500)
+    await expect(on.fetch('https://api.test/fails').then((response) => response.text())).rejects.toThrow()
+    await expect.poll(() => on.mitm.errors.filter(({ code }) => code === 'MITM_HANDLER_FAILED')).toHaveLength(3)
+    expect(on.mitm.errors.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/GET https:\/\/api\.test\/object/),
+      expect.stringMatching(/the body of its response has been read already/),
+      expect.stringMatching(/GET https:\/\/api\.test\/fails.*oops/),
+    ])
+  })
+
   it('cuts the connection for HttpResponse.error()', async () => {
     await using on = await stage()
     on.mitm.use(http.get('https://api.test/', () => HttpResponse.error()))

@@ -1,4 +1,5 @@
 /** A handler of requests (`http`, `graphql`, `sse`) among the rules of a mitm. */
+import { MitmError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Answer } from '../middleware.ts'
 import { preflightAnswer, preflightMethod } from '../rules/cors.ts'
@@ -14,7 +15,7 @@ import { property } from './handlers.ts'
 import type { MswRequestHandler } from './handlers.ts'
 import { forgetProgress, restore, withOwnState } from './own-state.ts'
 import { isRequestable, requestOf } from './request-of.ts'
-import { isNetworkError, isPassthrough, rewrittenResponse } from './response-of.ts'
+import { isNetworkError, isPassthrough, isResponse, rewrittenResponse } from './response-of.ts'
 
 const OTHER: HandlerOutcome = { kind: 'other' }
 const BLOCK: HandlerOutcome = { kind: 'answer', answer: { kind: 'block' } }
@@ -53,20 +54,32 @@ export class RequestEntry extends HandlerEntry<MswRequestHandler> {
     }
     const result = await this.#desk.run(exchange, this.#own)
     if (result.kind === 'other') return OTHER
-    if (result.kind === 'failed') {
-      this.decided(exchange)
-      const error = this.#desk.failed(this, result.cause)
-      return { kind: 'answer', answer: this.#desk.failure(exchange, error) }
-    }
-    const { response } = result
-    if (!response) return { kind: 'silent' }
+    if (result.kind === 'meant' && !result.response) return { kind: 'silent' }
     this.decided(exchange)
+    try {
+      if (result.kind === 'failed') throw result.cause
+      return this.#outcomeOf(exchange, result.response)
+    } catch (cause) {
+      return { kind: 'answer', answer: this.#desk.failure(exchange, this.#desk.failed(this, cause)) }
+    }
+  }
+
+  /** @throws what is wrong with what it returned */
+  #outcomeOf(exchange: Exchange, response: unknown): HandlerOutcome {
+    if (!isResponse(response)) throw new TypeError(`it returned ${typeof response}, expected a Response`)
     if (isPassthrough(response)) return { kind: 'passthrough' }
     if (isNetworkError(response)) {
       this.#cut.add(exchange)
       return BLOCK
     }
-    return { kind: 'answer', answer: this.#answer(exchange, response) }
+    const rewritten = rewrittenResponse(response, (cause) => this.#brokenOff(cause))
+    return { kind: 'answer', answer: this.#desk.answer(rewritten) }
+  }
+
+  /** A stream that is ended by `controller.error()` without a reason is meant to break off; so does `sse()` it. */
+  #brokenOff(cause: unknown): MitmError {
+    if (cause !== undefined) return this.#desk.failed(this, cause)
+    return new MitmError('MITM_SERVER_RESET', `The ${this.describe()} broke its response off`)
   }
 
   override async preflight(exchange: Exchange): Promise<Answer | undefined> {
@@ -100,14 +113,6 @@ export class RequestEntry extends HandlerEntry<MswRequestHandler> {
     super.remove()
     // Lets generators clean up behind themselves.
     forgetProgress(this.#own)
-  }
-
-  #answer(exchange: Exchange, response: Response): Answer {
-    try {
-      return this.#desk.answer(rewrittenResponse(response, (cause) => this.#desk.failed(this, cause)))
-    } catch (cause) {
-      return this.#desk.failure(exchange, this.#desk.failed(this, cause))
-    }
   }
 
   #meansMethod(method: string): boolean {

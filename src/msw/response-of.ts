@@ -8,6 +8,13 @@ import { octetsOf } from '../rules/answer-stream.ts'
 /** Fields about the connection of whoever wrote them (RFC 9110 section 7.6.1). */
 const HOP_BY_HOP = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|trailer|upgrade)$/
 
+/** Whether a value is a response, whichever copy of its class made it. */
+export function isResponse(value: unknown): value is Response {
+  if (typeof value !== 'object' || value === null || !('status' in value) || !('headers' in value)) return false
+  const { status, headers } = value
+  return typeof status === 'number' && typeof headers === 'object' && headers !== null && Symbol.iterator in headers
+}
+
 /** Whether a handler says by it that the request is to go to its server (`passthrough()`). */
 export function isPassthrough(response: Response): boolean {
   return response.status === 302 && response.headers.get('x-msw-intention') === 'passthrough'

@@ -63,6 +63,20 @@ describe.each(MSW_MAJORS)('sse() of $name', ({ name, msw: { sse } }) => {
     expect(mitm.errors.filter(({ code }) => code === 'MITM_HANDLER_FAILED')).toEqual([])
   })
 
+  it.skipIf(isImpossible)(title('breaks the stream off by error(), which fails no test'), async () => {
+    await using mitm = await startMitm()
+    mitm.use(
+      sse(URL_OF_EVENTS, ({ client }) => {
+        client.send({ data: '1' })
+        setTimeout(() => client.error(), 1)
+      }),
+    )
+    const response = await mitm.fetch(URL_OF_EVENTS, ACCEPTING)
+    await expect(response.text()).rejects.toThrow('terminated')
+    await expect.poll(() => mitm.exchanges[0]?.error?.code).toBe('MITM_SERVER_RESET')
+    expect(mitm.errors.filter(({ code }) => code === 'MITM_HANDLER_FAILED')).toEqual([])
+  })
+
   it.skipIf(isImpossible)(title('leaves requests that want no events to others'), async () => {
     await using mitm = await startMitm()
     mitm.get(URL_OF_EVENTS).respond(200, 'no events')
