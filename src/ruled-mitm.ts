@@ -34,8 +34,13 @@ export class RuledMitm extends Mitm {
     this.#handlers = new HandlerBook(rules, desk)
   }
 
-  override async close(): Promise<void> {
+  /** Takes no rules and handlers any more. */
+  protected beginClose(): void {
     this.#isOver = true
+  }
+
+  override async close(): Promise<void> {
+    this.beginClose()
     await super.close()
     this.#handlers.close()
   }

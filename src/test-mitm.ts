@@ -135,6 +135,7 @@ export class TestMitm extends RuledMitm {
   }
 
   override async close(): Promise<void> {
+    this.beginClose()
     this.#recorder.changes.end()
     const agent = this.#agent
     this.#agent = undefined

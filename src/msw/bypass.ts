@@ -11,9 +11,9 @@ const MARK = 'msw/passthrough'
 /** For which mitm a handler is running. */
 const scope = new AsyncLocalStorage<RealServers>()
 
-/** What `fetch` was before it was replaced, for as long as it is. */
-let original: typeof globalThis.fetch | undefined
+/** How many mitms look at what is fetched, and what stops that. */
 let users = 0
+let putBack: () => void = () => undefined
 
 /** Runs a handler, so that what it marks by `bypass()` goes to the real servers of its mitm. */
 export function withRealServers<Made>(servers: RealServers, run: () => Made): Made {
@@ -27,24 +27,29 @@ export function withRealServers<Made>(servers: RealServers, run: () => Made): Ma
  * @returns What stops that. The last one puts `fetch` back, unless somebody else has replaced it since.
  */
 export function watchFetch(): () => void {
-  if (users++ === 0 && globalThis.fetch !== bypassingFetch) {
-    original = globalThis.fetch
-    globalThis.fetch = bypassingFetch
-  }
+  if (users++ === 0) putBack = replaceFetch()
   let isOver = false
   return () => {
     if (isOver) return
     isOver = true
-    if (--users === 0 && globalThis.fetch === bypassingFetch && original) globalThis.fetch = original
+    if (--users === 0) putBack()
   }
 }
 
-const bypassingFetch: typeof globalThis.fetch = (input, init) => {
-  const servers = scope.getStore()
-  if (servers && isRequest(input) && isMarkedText(input.headers.get('accept'))) {
-    return servers.fetch(withoutMark(new Request(input, init)))
+/** A new one each time: what somebody else has put around an earlier one still leads to what was there before that. */
+function replaceFetch(): () => void {
+  const before = globalThis.fetch
+  const bypassingFetch: typeof globalThis.fetch = (input, init) => {
+    const servers = scope.getStore()
+    if (servers && isRequest(input) && isMarkedText(input.headers.get('accept'))) {
+      return servers.fetch(withoutMark(new Request(input, init)))
+    }
+    return before(input, init)
   }
-  return (original ?? globalThis.fetch)(input, init)
+  globalThis.fetch = bypassingFetch
+  return () => {
+    if (globalThis.fetch === bypassingFetch) globalThis.fetch = before
+  }
 }
 
 /** Whether a client has marked its request as one that no handler is to be asked about. */

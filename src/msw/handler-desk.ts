@@ -53,6 +53,8 @@ export class HandlerDesk implements Middleware {
   readonly #options: HandlerDeskOptions
   readonly #cases = new WeakMap<Exchange, Case>()
   readonly #onEnd = new WeakMap<Exchange, () => void>()
+  /** Whether a handler was asked at all. */
+  #isUsed = false
 
   constructor(options: HandlerDeskOptions) {
     this.cors = options.cors
@@ -95,11 +97,13 @@ export class HandlerDesk implements Middleware {
 
   /** Calls back when an exchange is over. */
   whenEnded(exchange: Exchange, listener: () => void): void {
+    this.#isUsed = true
     this.#onEnd.set(exchange, listener)
   }
 
   /** An exchange is over: what handlers still do for it is told to stop, unless it went well. */
   exchangeEnded(exchange: Exchange): void {
+    if (!this.#isUsed) return
     const ended = this.#cases.get(exchange)
     this.#cases.delete(exchange)
     if (exchange.endReason !== 'complete') ended?.controller.abort()
@@ -145,6 +149,7 @@ export class HandlerDesk implements Middleware {
   #caseOf(exchange: Exchange): Case {
     const known = this.#cases.get(exchange)
     if (known) return known
+    this.#isUsed = true
     const made = { request: undefined, context: this.contextOf(exchange), controller: new AbortController() }
     this.#cases.set(exchange, made)
     return made

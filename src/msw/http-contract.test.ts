@@ -2,11 +2,13 @@
 import { once } from 'node:events'
 import { request as requestBy } from 'node:http'
 import type { IncomingMessage } from 'node:http'
+import type { ClientHttp2Session } from 'node:http2'
 import { describe, expect, it } from 'vitest'
 
 import { startMitm } from '../index.ts'
 import { programFetch } from '../testing/fetches.ts'
 import type { FetchVersion, ProgramFetch } from '../testing/fetches.ts'
+import { http2Server, http2Through, request as ask2 } from '../testing/http2.ts'
 import { MSW_MAJORS } from '../testing/msw-majors.ts'
 import { httpServer } from '../testing/servers.ts'
 import type { TestMitm, TestMitmOptions } from '../test-mitm.ts'
@@ -393,5 +395,30 @@ describe.each(CASES)('$name over $version', ({ msw, graphqlAt, version }) => {
       expect.stringContaining('Pay'),
       undefined,
     ])
+  })
+})
+
+describe('a connection of HTTP/2 that is relayed', () => {
+  it('is left to handlers that are added for its host, and not to those of others', async () => {
+    await using origin = await http2Server((stream) => {
+      stream.respond({ ':status': 200 })
+      stream.end('real')
+    })
+    await using mitm = await startMitm({ hosts: { 'api.test': origin.authority } })
+    const [{ msw }] = MSW_MAJORS
+    const answer = (): Response => msw.HttpResponse.text('mocked')
+    mitm.use(msw.http.get('http://other.test/a', answer))
+    const session = await http2Through(mitm, 'api.test:80')
+    const ask = async (by: ClientHttp2Session): Promise<string> => (await ask2(by, { ':path': '/a' })).body
+    expect(await ask(session)).toBe('real')
+    const closed = once(session, 'close')
+    mitm.use(msw.http.get('http://third.test/a', answer))
+    expect(await ask(session)).toBe('real')
+    mitm.use(msw.http.get('http://api.test/a', answer))
+    await closed
+    const next = await http2Through(mitm, 'api.test:80')
+    expect(await ask(next)).toBe('mocked')
+    next.destroy()
+    expect(mitm.connections.map(({ servers }) => servers.length)).toEqual([1, 0])
   })
 })

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import { startMitm } from '../index.ts'
 import type { MswHandler } from '../index.ts'
+import { httpServer } from '../testing/servers.ts'
 import type { TestMitm } from '../test-mitm.ts'
 
 const URL_OF_ALL = 'http://api.test/'
@@ -190,5 +191,24 @@ describe('fetch()', () => {
       expect(await ask(one)).toBe('x')
     }
     expect(globalThis.fetch).toBe(before)
+  })
+
+  it('stays what somebody else has made of it meanwhile, and goes round in no circle', async () => {
+    await using origin = await httpServer()
+    const before = globalThis.fetch
+    try {
+      {
+        await using _ = await startMitm({ handlers: [saying('x')] })
+        const between = globalThis.fetch
+        globalThis.fetch = (input, init) => between(input, init)
+      }
+      const others = globalThis.fetch
+      await using mitm = await startMitm({ handlers: [saying('x')] })
+      expect(await (await fetch(`http://${origin.authority}/a`)).text()).toBe('GET /a')
+      await mitm.close()
+      expect(globalThis.fetch).toBe(others)
+    } finally {
+      globalThis.fetch = before
+    }
   })
 })

@@ -215,7 +215,7 @@ function unmatchedText(exchange: Exchange, { rules, hasHandlers }: Known, mode: 
   const near = nearestRules(exchange, rules, MAX_NEAREST)
   const host = patternOfHost(exchange)
   return [
-    `${method} ${url} matches no rule, and unmatched is ${quote(mode)}.`,
+    `${method} ${url} matches no rule${hasHandlers ? ' and no handler' : ''}, and unmatched is ${quote(mode)}.`,
     ...(near.length > 0 ? ['', 'Nearest rules:'] : []),
     ...near.flatMap(({ rule, misses }) => [
       `  ${rule.describe()}${rule.where === undefined ? '' : ` (${rule.where})`}`,

@@ -14,7 +14,7 @@ export interface MswMajor {
 }
 
 /** Both, the older first. */
-export const MSW_MAJORS: readonly MswMajor[] = [
+export const MSW_MAJORS: readonly [MswMajor, MswMajor] = [
   { name: 'msw 2', msw: msw2, graphqlAt: (url) => msw2.graphql.link(url) },
   // A boundary: the two differ in types that tests do not look at.
   {
