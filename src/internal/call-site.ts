@@ -34,8 +34,9 @@ function findCallSite(stack: string): string | undefined {
 
 /** `file:line` of a frame of a stack, as {@link noteCallSite} tells it; undefined when it is none. */
 export function placeText(frame: string): string | undefined {
-  const [, place, lineNumber] =
-    /(?:^|\(|at (?:async )?)((?:file:\/\/)?[^()]+?):(\d+)(?::\d+)?\)?$/.exec(frame.trim()) ?? []
+  const text = frame.trim().replace(/^at (?:async )?/, '')
+  const inner = /\(([^()]+)\)$/.exec(text)?.[1] ?? text
+  const [, place, lineNumber] = /^(.+?):(\d+)(?::\d+)?$/.exec(inner) ?? []
   if (place === undefined) return undefined
   return nearText(place.startsWith('file:') ? fileURLToPath(place) : place, lineNumber)
 }
