@@ -76,6 +76,11 @@ export abstract class HandlerEntry<Handler extends MswHandler = MswHandler> impl
     return this.#address.means(location)
   }
 
+  misses(_method: string, location: RequestLocation): readonly string[] {
+    if (this.#address.means(location)) return ['MSW said that it is not for this one']
+    return [`url is ${location.href}, expected that of ${this.header}`]
+  }
+
   /** `handler GET https://api.test/user (handlers.ts:12)`. */
   describe(): string {
     const { where } = this

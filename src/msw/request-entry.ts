@@ -44,6 +44,12 @@ export class RequestEntry extends HandlerEntry<MswRequestHandler> {
     return this.#meansMethod(method) && super.means(method, location)
   }
 
+  override misses(method: string, location: RequestLocation): readonly string[] {
+    if (this.#meansMethod(method)) return super.misses(method, location)
+    const misses = [`method is ${method}, expected ${String(this.#method)}`]
+    return super.means(method, location) ? misses : [...misses, ...super.misses(method, location)]
+  }
+
   async ask(exchange: Exchange): Promise<HandlerOutcome> {
     if (!isRequestable(exchange) || isWebSocketHandshake(exchange)) return OTHER
     if (isMarked(exchange)) return { kind: 'bypassed', unmark }

@@ -134,6 +134,47 @@ describe('resetHandlers(), restoreHandlers() and reset()', () => {
   })
 })
 
+describe('what no handler is for', () => {
+  it('is told with the handlers that came nearest, and one to paste', async () => {
+    await using mitm = await startMitm({ unmatched: 'block' })
+    const resolve = (): undefined => undefined
+    mitm.use(
+      http.get('http://other.test/user', resolve),
+      http.get('http://api.test/orders/:id', resolve),
+      http.post('http://api.test/user', resolve),
+      http.get('http://api.test/user', resolve, { once: true }),
+      ws.link('ws://api.test/live').addEventListener('connection', resolve),
+    )
+    const text = await (await mitm.fetch('http://api.test/user', { method: 'PUT' })).text()
+    expect(text.replaceAll(/ \(src\S+\)/g, '').split('\n')).toEqual([
+      "playwright-mitm: PUT http://api.test/user matches no rule and no handler, and unmatched is 'block'.",
+      '',
+      'Nearest handlers:',
+      '  handler POST http://api.test/user',
+      '    - method is PUT, expected POST',
+      '  handler GET http://api.test/user',
+      '    - method is PUT, expected GET',
+      '  handler ws.link(ws://api.test/live)',
+      '    - url is http://api.test/user, expected that of ws.link(ws://api.test/live)',
+      '',
+      'A rule for it:',
+      "  mitm.put('http://api.test/user').json({})",
+      'A handler of MSW for it:',
+      "  http.put('http://api.test/user', () => HttpResponse.json({}))",
+      'Or let it through:',
+      "  unmatched: { mode: 'block', allow: ['http://api.test/**'] }",
+      'See "Hermetic suites" in docs/rules.md [MITM_UNMATCHED_REQUEST]',
+      '',
+    ])
+  })
+
+  it('is also what a handler for one request has answered already', async () => {
+    await using mitm = await startMitm({ unmatched: 'block', handlers: [saying('once', { once: true })] })
+    expect(await ask(mitm)).toBe('once')
+    expect(await ask(mitm)).toContain('    - MSW said that it is not for this one')
+  })
+})
+
 describe('what a handler remembers', () => {
   it('is kept apart for mitms that run at the same time, and leaves no trace in the handler', async () => {
     for (const handler of [

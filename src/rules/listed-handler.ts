@@ -29,6 +29,8 @@ export interface ListedHandler {
   mayMatch(destination: Destination): boolean
   /** Whether it could mean a request, as far as method and URL tell. */
   means(method: string, location: RequestLocation): boolean
+  /** Why it is not for a request, part by part: as far as method and URL tell, and else that MSW said so. */
+  misses(method: string, location: RequestLocation): readonly string[]
   /**
    * Asks it. Never rejects: what its functions throw is reported, and answered for.
    *

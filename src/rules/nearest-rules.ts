@@ -1,5 +1,6 @@
 /** Which rules came nearest to matching an exchange, and why they did not. */
 import type { Exchange } from '../exchange.ts'
+import type { ListedHandler } from './listed-handler.ts'
 import { locate } from './request-location.ts'
 import type { Rule } from './rule.ts'
 
@@ -31,6 +32,26 @@ export function nearestRules(exchange: Exchange, rules: readonly Rule[], most: n
     .toSorted((left, right) => left.distance - right.distance)
     .slice(0, most)
     .map(({ near }) => near)
+}
+
+/** The handlers for the host of an exchange that came nearest, best first; of equals the newest. */
+export function nearestHandlers(
+  { request }: Exchange,
+  handlers: readonly ListedHandler[],
+  most: number,
+): { readonly handler: ListedHandler; readonly misses: readonly string[] }[] {
+  const { method, url } = request
+  const location = locate(url)
+  const { host, port = 80 } = location
+  return handlers
+    .filter((handler) => handler.mayMatch({ host, port, tls: false }))
+    .map((handler) => ({ handler, misses: handler.misses(method, location) }))
+    .toSorted((left, right) => handlerDistance(left.misses) - handlerDistance(right.misses))
+    .slice(0, most)
+}
+
+function handlerDistance(misses: readonly string[]): number {
+  return misses.reduce((sum, miss) => sum + (miss.startsWith('url ') ? OTHER_URL + OTHER_METHOD : 1), 0)
 }
 
 function missesOf(rule: Rule, exchange: Exchange): readonly string[] {

@@ -348,8 +348,8 @@ export class RuleList extends RuleShorthands implements Middleware {
     const { exchange, rules, uses, isUndialled, isHandled } = attempt
     if (this.#unmatched && !isHandled && !uses.at(-1)?.decides(isUndialled)) {
       const applied = uses.map(({ rule }) => rule)
-      const hasHandlers = this.#rules.length < this.#entries.length
-      const refusal = this.#unmatched.intercept(exchange, rules, applied, hasHandlers)
+      const handlers = this.#entries.filter((entry): entry is ListedHandler => !(entry instanceof Rule))
+      const refusal = this.#unmatched.intercept(exchange, rules, applied, handlers)
       if (isPromise(refusal)) return refusal.then((refused) => refused ?? this.#interventionOf(attempt))
       if (refusal) return refusal
     }

@@ -10,7 +10,8 @@ import type { Destination } from '../protocol.ts'
 import { corsFields, isPreflight, preflightAnswer } from './cors.ts'
 import { compileFilter } from './filter.ts'
 import type { CompiledFilter, ExchangeFilter } from './filter.ts'
-import { nearestRules } from './nearest-rules.ts'
+import type { ListedHandler } from './listed-handler.ts'
+import { nearestHandlers, nearestRules } from './nearest-rules.ts'
 import type { Rule } from './rule.ts'
 import { patternOfHost, quote, suggestedHandler, suggestedRule } from './suggested-rule.ts'
 import { warn } from './warn.ts'
@@ -101,17 +102,17 @@ export class UnmatchedPolicy {
    *
    * @param rules - All of them, newest first.
    * @param applied - Those that were applied. One that is for everything and does not answer lets nothing through.
-   * @param hasHandlers - Whether there are handlers of MSW.
+   * @param handlers - Those of MSW that there are, newest first.
    * @returns undefined to let it pass; a promise only where a filter of `allow` looks at the body.
    */
   intercept(
     exchange: Exchange,
     rules: readonly Rule[],
     applied: readonly Rule[],
-    hasHandlers = false,
+    handlers: readonly ListedHandler[] = [],
   ): MaybePromise<Intervention | undefined> {
     if (!this.isWatching || applied.some(opens)) return undefined
-    return this.#allowFrom(0, exchange, { rules, hasHandlers })
+    return this.#allowFrom(0, exchange, { rules, handlers })
   }
 
   /**
@@ -204,27 +205,33 @@ export class UnmatchedPolicy {
 interface Known {
   /** Newest first. */
   readonly rules: readonly Rule[]
-  readonly hasHandlers: boolean
+  readonly handlers: readonly ListedHandler[]
 }
 
 const SEE = 'See "Hermetic suites" in docs/rules.md'
 
 /** What is told of a request that was not let through. */
-function unmatchedText(exchange: Exchange, { rules, hasHandlers }: Known, mode: UnmatchedMode): string {
+function unmatchedText(exchange: Exchange, { rules, handlers }: Known, mode: UnmatchedMode): string {
   const { method, url } = exchange.request
   const near = nearestRules(exchange, rules, MAX_NEAREST)
+  const nearHandlers = nearestHandlers(exchange, handlers, MAX_NEAREST)
   const host = patternOfHost(exchange)
   return [
-    `${method} ${url} matches no rule${hasHandlers ? ' and no handler' : ''}, and unmatched is ${quote(mode)}.`,
+    `${method} ${url} matches no rule${handlers.length > 0 ? ' and no handler' : ''}, and unmatched is ${quote(mode)}.`,
     ...(near.length > 0 ? ['', 'Nearest rules:'] : []),
     ...near.flatMap(({ rule, misses }) => [
       `  ${rule.describe()}${rule.where === undefined ? '' : ` (${rule.where})`}`,
       ...misses.slice(0, MAX_MISSES).map((miss) => `    - ${miss}`),
     ]),
+    ...(nearHandlers.length > 0 ? ['', 'Nearest handlers:'] : []),
+    ...nearHandlers.flatMap(({ handler, misses }) => [
+      `  ${handler.describe()}`,
+      ...misses.slice(0, MAX_MISSES).map((miss) => `    - ${miss}`),
+    ]),
     '',
     'A rule for it:',
     `  ${suggestedRule(exchange)}`,
-    ...(hasHandlers ? ['A handler of MSW for it:', `  ${suggestedHandler(exchange)}`] : []),
+    ...(handlers.length > 0 ? ['A handler of MSW for it:', `  ${suggestedHandler(exchange)}`] : []),
     ...(host === undefined
       ? []
       : ['Or let it through:', `  unmatched: { mode: ${quote(mode)}, allow: [${quote(host)}] }`]),
