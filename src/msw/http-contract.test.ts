@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { startMitm } from '../index.ts'
 import { programFetch } from '../testing/fetches.ts'
 import type { FetchVersion, ProgramFetch } from '../testing/fetches.ts'
-import { http2Server, http2Through, request as send } from '../testing/http2.ts'
+import { http2Server, http2Through, request as requestByHttp2 } from '../testing/http2.ts'
 import { MSW_MAJORS } from '../testing/msw-majors.ts'
 import { httpServer } from '../testing/servers.ts'
 import type { TestMitm, TestMitmOptions } from '../test-mitm.ts'
@@ -409,7 +409,7 @@ describe('a connection of HTTP/2 that is relayed', () => {
     const answer = (): Response => msw.HttpResponse.text('mocked')
     mitm.use(msw.http.get('http://other.test/a', answer))
     const session = await http2Through(mitm, 'api.test:80')
-    const ask = async (by: ClientHttp2Session): Promise<string> => (await send(by, { ':path': '/a' })).body
+    const ask = async (by: ClientHttp2Session): Promise<string> => (await requestByHttp2(by, { ':path': '/a' })).body
     expect(await ask(session)).toBe('real')
     const closed = once(session, 'close')
     mitm.use(msw.http.get('http://third.test/a', answer))
