@@ -345,3 +345,31 @@ describe('messages', () => {
     expect(mitm.exchanges[0]?.response).toMatchObject({ isComplete: false, bodySize: 4 })
   })
 })
+
+describe('intercept()', () => {
+  it('is asked about a request whose Host field names another host than its tunnel, and of no host that nobody is for', async () => {
+    await using origin = await httpServer()
+    await using mitm = await startMitm({ hosts: { 'a.test': origin.authority, 'a.test:8080': origin.authority } })
+    const asked: string[] = []
+    mitm.use({
+      mayIntercept: ({ host }) => host === 'b.test',
+      intercept: ({ request }) => void asked.push(request.header('host') ?? ''),
+    })
+    for (const [authority, hosts] of [
+      ['a.test:80', ['a.test', 'A.test', 'b.test', 'a.test:80', 'a.test:8080', 'b.test:80']],
+      ['a.test:8080', ['a.test:8080', 'a.test']],
+    ] as const) {
+      const client = await tunnelTo(mitm, authority)
+      for (const host of hosts) {
+        client.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+        expect((await takeResponse(client)).status).toBe(200)
+      }
+      // One whose head is read the long way.
+      client.write('GET / HTTP/1.1\r\nHOST: a.test\r\nExpect: nothing\r\n\r\n')
+      await takeResponse(client)
+      client.end()
+    }
+    // Where that is not certain, it is asked: a port that goes without saying, or one that is missing.
+    expect(asked).toEqual(['b.test', 'a.test:80', 'a.test:8080', 'b.test:80', 'a.test', 'a.test'])
+  })
+})

@@ -125,6 +125,15 @@ describe('a plain head', () => {
       host: 'a.test',
       headLength: request.length,
     })
+    for (const [host, isIt] of [
+      ['a.test', true],
+      ['a.tes', false],
+      ['a.test:80', false],
+      ['b.test', false],
+      ['', false],
+    ] as const) {
+      expect(plainRequest(request, 0)?.hasHost(Buffer.from(host))).toBe(isIt)
+    }
     const response = Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\nbody')
     expect(plainResponse(response, 0, 'GET')).toMatchObject({ status: 200, contentLength: 4, hasBody: true })
   })

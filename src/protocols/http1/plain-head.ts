@@ -87,6 +87,11 @@ export class PlainFacts implements HeadFacts {
     return target
   }
 
+  /** Whether the Host field is this one, in lower case: told from its octets. */
+  hasHost(host: Buffer): boolean {
+    return this.#hostAt >= 0 && isValueAt(this.#octets, this.#hostAt - 1, host)
+  }
+
   get host(): string | undefined {
     if (this.method === '' || this.#hostAt < 0) return undefined
     const end = this.#octets.indexOf('\r\n', this.#hostAt)

@@ -17,6 +17,7 @@ import { Framer } from './framer.ts'
 import type { Part } from './framer.ts'
 import { parseRequestHead, parseTarget } from './head.ts'
 import { intervene } from './intervention.ts'
+import { PlainFacts } from './plain-head.ts'
 import { destinationOf, urlOf } from './messages.ts'
 import type { PartOf, Session } from './session.ts'
 import { Transfer } from './transfer.ts'
@@ -35,6 +36,8 @@ export class RequestSide {
   isStalled = false
   #reading: Promise<void> | undefined
   #parser: RequestParser | undefined
+  /** How the Host field names where requests go by themselves. */
+  #ownHost: { readonly destination: Destination; readonly text: string; readonly octets: Buffer } | undefined
   #waitingBytes = 0
   #isClientHeld = false
   #hasEnded = false
@@ -167,10 +170,15 @@ export class RequestSide {
   #mayIntercept({ facts, destination }: Transfer): boolean {
     const { flow, clientTls } = this.#session.connection
     if (!flow.isIntercepting) return false
-    const { host, port } = destination
-    const named = facts.host?.toLowerCase()
-    const isNamed = named === `${host}:${port}` || (named === host && port === (clientTls ? 443 : 80))
-    return !isNamed || flow.mayIntercept(destination)
+    if (flow.mayIntercept(destination)) return true
+    if (this.#ownHost?.destination !== destination) {
+      const { host, port } = destination
+      const text = (port === (clientTls ? 443 : 80) ? host : `${host}:${port}`).toLowerCase()
+      this.#ownHost = { destination, text, octets: Buffer.from(text) }
+    }
+    const { text, octets } = this.#ownHost
+    const isOwn = facts instanceof PlainFacts ? facts.hasHost(octets) : facts.host?.toLowerCase() === text
+    return !isOwn
   }
 
   #begin(octets: Buffer, facts: HeadFacts): Transfer {
