@@ -95,10 +95,11 @@ export class HandlerDesk implements Middleware {
     return this.#options.realServers
   }
 
-  /** Calls back when an exchange is over. */
+  /** Calls back when an exchange is over; at once where it is. */
   whenEnded(exchange: Exchange, listener: () => void): void {
     this.#isUsed = true
-    this.#onEnd.set(exchange, listener)
+    if (exchange.endReason === undefined) this.#onEnd.set(exchange, listener)
+    else listener()
   }
 
   /** An exchange is over: what handlers still do for it is told to stop, unless it went well. */

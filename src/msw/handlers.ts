@@ -85,10 +85,11 @@ function found(value: unknown): string {
 }
 
 function expected(value: unknown, where: string): string {
-  const name = where.replace(/\(\)$/, '')
-  if (Array.isArray(value)) return `expected its elements one by one: ${name}(...handlers)`
+  const takesArray = where === 'handlers' || where === 'defineMitm()'
+  const spread = (what: string): string => (takesArray ? `[...${what}]` : `${where.replace(/\(\)$/, '')}(...${what})`)
+  if (Array.isArray(value)) return `expected its elements one by one: ${spread('handlers')}`
   if (typeof value === 'object' && value !== null) {
-    if (has(value, 'listHandlers')) return `expected what is in it: ${name}(...server.listHandlers())`
+    if (has(value, 'listHandlers')) return `expected what is in it: ${spread('server.listHandlers()')}`
     if (has(value, 'addEventListener') && 'clients' in value) {
       return "expected what its addEventListener('connection', …) returns"
     }

@@ -210,7 +210,11 @@ describe('the options', () => {
       { handlers: 'GET /' },
       'Cannot use option "handlers": it is "GET /", expected an array of handlers of MSW',
     ],
-    ['handlers', { handlers: [[]] }, 'Cannot take an array of 0 in handlers'],
+    [
+      'handlers',
+      { handlers: [[]] },
+      'Cannot take an array of 0 in handlers: expected its elements one by one: [...handlers]',
+    ],
     ['baseURL', { baseURL: '/users' }, 'Cannot use option "baseURL": it is "/users", expected an absolute URL'],
     ['handlerCors', { handlerCors: { origins: [] } }, 'Cannot use option "handlerCors": it "origins" is not known'],
   ])('%s is refused as %j', async (_, options, text) => {
