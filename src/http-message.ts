@@ -346,7 +346,8 @@ function joinFields(fields: readonly Field[]): Readonly<Record<string, string>> 
   return joined
 }
 
-function separatorOf(name: string): string {
+/** What the values of several fields of one name are joined by. @param name - In lower case. */
+export function separatorOf(name: string): string {
   if (name === 'set-cookie') return '\n'
   // HTTP/2 lets clients send one field for each of them (RFC 9113 section 8.2.3).
   return name === 'cookie' ? '; ' : ', '

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import type { Fault, Pace, TimedOctets } from '../fault.ts'
 import { network } from './faults.ts'
-import { nearestWord } from './nearest-word.ts'
+import { nearestWord } from '../internal/nearest-word.ts'
 import { NETWORK_PRESETS } from './network-presets.ts'
 
 const messageOf = (make: () => unknown): string => {

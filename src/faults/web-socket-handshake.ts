@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { CutPart, Fault, FaultPart } from '../fault.ts'
 import { invalidFault, show, wholeNumber } from './check.ts'
 import { appendLines, editText, removeFields } from './head-edit.ts'
-import { nearestWord } from './nearest-word.ts'
+import { nearestWord } from '../internal/nearest-word.ts'
 
 /** What can go wrong with the handshake of a WebSocket, beside a status that refuses it. */
 export type WebSocketHandshakeFlaw =

@@ -2,7 +2,7 @@ import type { Fault, FaultyFrame } from '../fault.ts'
 import { checkOptions, invalidFault, show } from './check.ts'
 import { PLACE_CHECKS, placeText } from './message-choice.ts'
 import type { SocketPlace } from './message-choice.ts'
-import { nearestWord } from './nearest-word.ts'
+import { nearestWord } from '../internal/nearest-word.ts'
 
 const TEXT = 1
 const CLOSE = 8

@@ -47,15 +47,24 @@ export function speaksUnwanted({ connection, context }: LiveConnection): boolean
   return first !== undefined && first !== clientTls.alpn
 }
 
-/** What a client may choose from where its server is not asked first, most wanted first. */
-export function alpnWithoutServer(live: LiveConnection, destination: Destination): readonly string[] {
+/**
+ * What a client may choose from where its server is not asked first, most wanted first.
+ *
+ * @param offered - What the client offers.
+ */
+export function alpnWithoutServer(
+  live: LiveConnection,
+  destination: Destination,
+  offered: readonly string[],
+): readonly string[] {
   const { context } = live
   const wanted = context.pipeline.offeredAlpn(destination)
   if (wanted?.isCertain) return wanted.protocols
   // A server that is spoken to in clear knows no ALPN.
   if (live.connection.destination && !live.wantsTls(destination)) return ['http/1.1']
   const chosen = context.chosenAlpn.get(authorityOf(destination))
-  if (chosen !== undefined) return [chosen]
+  // Who does not offer it reaches the server all the same, by way of a gateway.
+  if (chosen !== undefined && offered.includes(chosen)) return [chosen]
   return wanted?.protocols ?? ['h2', 'http/1.1']
 }
 

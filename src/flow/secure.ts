@@ -9,7 +9,7 @@ import type { ClientHello } from '../tls/client-hello.ts'
 import { clientTlsFacts } from '../tls/facts.ts'
 import { secureClient } from '../tls/secure-client.ts'
 import { fatalAlert } from '../tls/secure-server.ts'
-import { alertOf } from '../tls-alert.ts'
+import { alertOf, TLS_ALERTS } from '../tls-alert.ts'
 import { alpnAfterServer, alpnWithoutServer, relayedAlpn, rememberAlpn } from './alpn.ts'
 import { closeGracefully } from './close.ts'
 import { unlessItLeaves } from './departure.ts'
@@ -68,13 +68,18 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   if (destination && !faulty && !live.mayAnswer(destination) && live.wantsTls(destination)) {
     const secured = await live
       .whileClientWaits(() => live.secure(destination, hello.serverName, offered))
-      .catch((error: unknown) => mirror(live, error))
-    const chosen = secured.socket.alpnProtocol || undefined
-    alpn = alpnAfterServer(live, destination, chosen).filter((each) => each === chosen || offered.includes(each))
+      .catch((error: unknown) => (needsGateway(live, destination, offered, error) ? undefined : mirror(live, error)))
+    const chosen = secured?.socket.alpnProtocol || undefined
+    if (secured) {
+      alpn = alpnAfterServer(live, destination, chosen).filter((each) => each === chosen || offered.includes(each))
+    } else {
+      await live.closeServer()
+      alpn = ['http/1.1']
+    }
     // Who was offered one of them alone has not chosen.
     if (chosen !== undefined && offered.length > 1) rememberAlpn(context.chosenAlpn, destination, chosen)
-    fault = live.refuses(secured.authorizationError) ? secured.authorizationError : undefined
-  } else alpn = alpnWithoutServer(live, wanted).filter((each) => offered.includes(each))
+    fault = live.refuses(secured?.authorizationError) ? secured?.authorizationError : undefined
+  } else alpn = alpnWithoutServer(live, wanted, offered).filter((each) => offered.includes(each))
 
   const secureContext = await contextFor(live, hostname, { fault, faulty })
   const stream = live.clientStream
@@ -139,6 +144,20 @@ async function wholeHello(live: LiveConnection, first: Buffer): Promise<{ octets
     }
     octets = Buffer.concat([octets, chunk])
   }
+}
+
+/**
+ * Whether a server speaks HTTP/2 alone, which its client does not offer, where requests are taken apart anyway: then they go
+ * by way of a gateway. A browser asks so for a WebSocket when its connection was drained for a rule.
+ */
+function needsGateway(
+  live: LiveConnection,
+  destination: Destination,
+  offered: readonly string[],
+  error: unknown,
+): boolean {
+  if (alertOf(error) !== TLS_ALERTS.no_application_protocol) return false
+  return offered.includes('http/1.1') && !offered.includes('h2') && live.mayIntercept(destination)
 }
 
 /** Does to the client what the server did to the mitm: the same alert, a reset, or a close. */

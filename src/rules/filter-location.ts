@@ -53,8 +53,8 @@ export function compileHost(value: unknown): FilterPart {
 
 /** Compiles `protocol`. @throws {@link MitmError} `MITM_INVALID_FILTER` */
 export function compileProtocol(value: unknown): FilterPart {
-  const test = compileTest('protocol', value, 'a version of HTTP such as "http/1.1" or "http/2"', (literal) => {
-    if (typeof literal !== 'string' || !/^(?:http\/\d(?:\.\d)?|h[23])$/i.test(literal)) return undefined
+  const test = compileTest('protocol', value, 'a version of HTTP: "http/1.0", "http/1.1" or "http/2"', (literal) => {
+    if (typeof literal !== 'string' || !/^(?:http\/(?:1\.[01]|[123](?:\.0)?)|h[23])$/i.test(literal)) return undefined
     const wanted = normalVersion(literal)
     return { text: wanted, test: (actual) => normalVersion(String(actual)) === wanted }
   })

@@ -47,7 +47,7 @@ function compileField(name: string, wanted: unknown): Explain {
     const texts = parts.filter(({ filename }) => filename === undefined).map(({ octets }) => octets.toString())
     // A file is there too, but it is no text: only "is not there" is asked about both.
     const values = texts.length > 0 ? texts : wanted === undefined && parts.length > 0 ? [''] : undefined
-    if (hasWanted(values, wanted, false)) return []
+    if (hasWanted(values, wanted)) return []
     const found = texts.length === 0 ? foundPart(parts) : show(texts.length === 1 ? texts[0] : texts)
     return [`multipart at ${name} is ${found}, expected ${wanted === undefined ? 'none' : show(wanted)}`]
   }

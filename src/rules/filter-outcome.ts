@@ -1,5 +1,7 @@
 /** The parts of a filter that look at what came of a request: `status` and `fault`. */
 import type { Exchange } from '../exchange.ts'
+import { FAULT_NAMES } from '../fault-names.ts'
+import { nearestWord } from '../internal/nearest-word.ts'
 import { compileTest } from './filter-part.ts'
 import type { FilterPart } from './filter-part.ts'
 
@@ -31,9 +33,12 @@ export function compileFault(value: unknown): FilterPart {
     return faultPart('without a fault', 'none', (exchange) => isOver(exchange) && exchange.faults.length === 0)
   }
   if (value === true) return faultPart('with a fault', 'any', ({ faults }) => faults.length > 0)
-  const test = compileTest('fault', value, 'the name of a fault such as "resetPeer", or true or false', (literal) =>
-    typeof literal === 'string' && /^\w+$/.test(literal)
-      ? { text: literal, test: (actual) => actual === literal }
+  const nearest = typeof value === 'string' ? nearestWord(value, FAULT_NAMES) : undefined
+  const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`
+  const expected = `the name of a fault such as "resetPeer", or true or false${hint}`
+  const test = compileTest('fault', value, expected, (literal) =>
+    FAULT_NAMES.some((name) => name === literal)
+      ? { text: String(literal), test: (actual) => actual === literal }
       : undefined,
   )
   return faultPart(`with the fault ${test.text}`, test.text, ({ faults }) => faults.some(({ name }) => test.test(name)))

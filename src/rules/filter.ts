@@ -1,4 +1,5 @@
 /** Filters: which exchanges are meant. */
+import type { FaultName } from '../fault-names.ts'
 import { types } from 'node:util'
 
 import type { Connection } from '../connection.ts'
@@ -86,13 +87,13 @@ export interface ExchangeFilterObject {
   readonly status?: number | RegExp | AsymmetricMatcher | ((actual: number) => boolean)
   /** Whether it is the handshake of a WebSocket, or (`false`) is none. A `url` with `ws:` or `wss:` is `true` as well. */
   readonly webSocket?: boolean
-  /** The version of HTTP: `http/1.1`, `http/2`; in any case. */
+  /** The version of HTTP: `http/1.0`, `http/1.1` or `http/2`, also called `h2`; in any case. */
   readonly protocol?: ValueFilter<string>
   /**
    * The name of a fault that acted on the exchange, such as `resetPeer`; `true` for any. `false` means that there was
    * none, which is known when the exchange is over. Not for rules.
    */
-  readonly fault?: boolean | ValueFilter<string>
+  readonly fault?: boolean | ValueFilter<FaultName | (string & Record<never, never>)>
   /** What is not meant: a filter, or several of which none may match. */
   readonly not?: ExchangeFilter | readonly ExchangeFilter[]
 }

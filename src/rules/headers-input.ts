@@ -1,5 +1,6 @@
 /** Header fields as users give them. */
 import type { Field } from '../exchange.ts'
+import { separatorOf } from '../http-message.ts'
 
 /**
  * Header fields. An object sets those it names, in any case: a text, an array for several fields of one name, `null` or
@@ -60,10 +61,10 @@ export function setField(
   return [...fields.slice(0, place), ...news, ...rest]
 }
 
-/** The value of a field; several of one name are joined by `, `. */
+/** The value of a field; several of one name are joined as in `headers`. */
 export function fieldValue(fields: readonly Field[], name: string): string | undefined {
   const values = fields.filter(([before]) => before.toLowerCase() === name).map(([, value]) => value)
-  return values.length > 0 ? values.join(', ') : undefined
+  return values.length > 0 ? values.join(separatorOf(name)) : undefined
 }
 
 /** Whether `headers` says something about this field. */

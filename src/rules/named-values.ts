@@ -2,6 +2,7 @@
 import { types } from 'node:util'
 
 import type { HttpRequest } from '../exchange.ts'
+import { separatorOf } from '../http-message.ts'
 import { differences } from './equality.ts'
 import { invalidFilter, show } from './filter-text.ts'
 import { isAsymmetricMatcher, testRegExp, verdict } from './predicate.ts'
@@ -118,6 +119,7 @@ export function compileNamedValues(
       `an object of values by name${hasText ? ', a text such as "a=1&b=2" or a RegExp' : ''}`,
     )
   }
+  const headerName = (name: string): string | undefined => (isHeaders ? name.toLowerCase() : undefined)
   const entries = Object.entries(expected as object) // it has just been found to be one
   for (const [name, wanted] of entries) checkWanted(key, name, wanted)
   return {
@@ -125,11 +127,11 @@ export function compileNamedValues(
     misses: (actual) =>
       entries.flatMap(([name, wanted]) => {
         const values = actual.get(name)
-        if (hasWanted(values, wanted, isHeaders)) return []
+        if (hasWanted(values, wanted, headerName(name))) return []
         const found = values === undefined ? 'absent' : show(values.length === 1 ? values[0] : values)
         return [`${key} at ${name} is ${found}, expected ${wanted === undefined ? 'none' : show(wanted)}`]
       }),
-    matches: (actual) => entries.every(([name, wanted]) => hasWanted(actual.get(name), wanted, isHeaders)),
+    matches: (actual) => entries.every(([name, wanted]) => hasWanted(actual.get(name), wanted, headerName(name))),
   }
 }
 
@@ -154,14 +156,14 @@ export function checkWanted(key: string, name: string, wanted: unknown): void {
   }
 }
 
-/** Whether the values of one name are what was asked for. @throws What the user's predicate throws. */
-export function hasWanted(values: readonly string[] | undefined, wanted: unknown, isHeaders: boolean): boolean {
+/** Whether the values of one name are what was asked for. @param header - Its name in lower case, if it is that of a field. @throws What the user's predicate throws. */
+export function hasWanted(values: readonly string[] | undefined, wanted: unknown, header?: string): boolean {
   if (wanted === undefined || values === undefined) return wanted === undefined && values === undefined
   if (Array.isArray(wanted)) return values.length === wanted.length && values.every((value, at) => value === wanted[at])
   if (values.some((value) => isOne(value, wanted))) return true
   if (values.length < 2) return false
   // Fields of one name are one list (RFC 9110 section 5.2); parameters of one name are not.
-  return isOne(isHeaders ? values.join(', ') : values, wanted)
+  return isOne(header === undefined ? values : values.join(separatorOf(header)), wanted)
 }
 
 function isOne(value: string | readonly string[], wanted: unknown): boolean {
