@@ -63,6 +63,7 @@ export class Mitm implements AsyncDisposable {
   readonly #live = new Set<LiveConnection>()
   readonly #serving = new Set<Promise<void>>()
   readonly #chosenAlpn = new Map<string, string>()
+  readonly #trustingDoors = new Set<number>()
   readonly #resends = new Resends()
   #authority: Promise<MitmAuthority> | undefined
   #listener: Listener | undefined
@@ -303,6 +304,7 @@ export class Mitm implements AsyncDisposable {
       pipeline: this.#pipeline,
       protocols: this.#protocols,
       chosenAlpn: this.#chosenAlpn,
+      trustingDoors: this.#trustingDoors,
       resends: this.#resends,
       tlsSelection: this.tlsSelection,
       onKeyLog: this.#keyLog?.write,

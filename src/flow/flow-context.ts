@@ -28,6 +28,8 @@ export interface FlowContext {
   readonly clientCertificates: ClientIdentities
   /** What servers chose by ALPN the last time, by authority. */
   readonly chosenAlpn: Map<string, string>
+  /** The doors, by port, at which a browser has shown that it trusts the certificates of this mitm. */
+  readonly trustingDoors: Set<number>
   /** What browsers are about to send again by themselves. */
   readonly resends: Resends
   /** Which TLS is opened, and which is only relayed. */

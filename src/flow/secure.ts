@@ -18,6 +18,7 @@ import type { LiveConnection } from './live-connection.ts'
 import { passThrough, passthroughDestination } from './passthrough.ts'
 import { cannotBeFaulty, injectTlsFaults } from './tls-faults.ts'
 import type { FaultyHandshake } from './tls-faults.ts'
+import { isTrusting } from './trusting-browsers.ts'
 
 /** What a TLS alert says when there is no better one (RFC 8446 section 6.2: internal_error). */
 const INTERNAL_ERROR = 80
@@ -41,7 +42,8 @@ export interface Handshake {
  * its certificate are passed on. Where a rule might answer, or something goes wrong on purpose, the client is answered at
  * once.
  *
- * @returns undefined when the connection is over: by a fault, or because it was passed through.
+ * @returns undefined when the connection is over: by a fault, because it was passed through, or because a browser has left
+ *   that is known to trust the certificates.
  * @throws {@link MitmError} `MITM_INCOMPLETE_HANDSHAKE`, `MITM_MALFORMED_TLS`, `MITM_CLIENT_TLS_FAILED`,
  *   `MITM_SERVER_TLS_FAILED`.
  */
@@ -100,6 +102,10 @@ export async function interceptTls(live: LiveConnection, first: Buffer): Promise
   } catch (error) {
     if (faulty) {
       connection.end('fault')
+      return undefined
+    }
+    if (!fault && alertOf(error) === undefined && isTrusting(live)) {
+      connection.end('client-closed')
       return undefined
     }
     if (!fault || !isMitmError(error)) throw error

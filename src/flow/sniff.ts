@@ -9,6 +9,7 @@ import type { Protocol } from '../protocol.ts'
 import { looksLikeTls } from '../tls/client-hello.ts'
 import { refusalText } from '../tls/client-refusal.ts'
 import { alertOf } from '../tls-alert.ts'
+import { isTrusting, noteTrust } from './trusting-browsers.ts'
 import { clientReset } from './coded-error.ts'
 import type { LiveConnection } from './live-connection.ts'
 import { interceptTls } from './secure.ts'
@@ -31,6 +32,7 @@ export async function unwrap(live: LiveConnection, data: Buffer, handshake?: Han
     connection.endReason = 'fault'
     return
   }
+  if (!isLeaving && handshake && handshake.fault === undefined) noteTrust(live)
   const doubt = isLeaving && handshake ? doubtTrust(live, handshake) : undefined
   if (doubt) live.report(doubt)
   if (first === 'gone' || (first === 'ended' && !live.serverStream)) {
@@ -61,7 +63,8 @@ function doubtTrust(live: LiveConnection, { fault, hostname, finishedAt }: Hands
     return new MitmError('MITM_SERVER_CERTIFICATE', text, { side: 'server', authority: hostname })
   }
   const error = live.clientStream.errored ?? undefined
-  if (alertOf(error) === undefined && performance.now() - finishedAt > REFUSAL_MS) return undefined
+  if (alertOf(error) === undefined && (performance.now() - finishedAt > REFUSAL_MS || isTrusting(live)))
+    return undefined
   const text = `The client that asked for ${hostname} left right after the TLS handshake, without a request: ${refusalText(hostname, error)}`
   return new MitmError('MITM_CLIENT_TLS_FAILED', text, { side: 'client', authority: hostname, cause: error })
 }

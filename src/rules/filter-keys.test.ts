@@ -24,6 +24,16 @@ describe('not, cookies, source and fault', () => {
     ['a cookie in percent-encoding', { cookies: { id: 'a b' } }, cookie('id=a%20b')],
     ['a cookie with a stray percent sign', { cookies: { id: '100%' } }, cookie('id=100%')],
     ['a cookie with an equals sign', { cookies: { id: 'a=b=' } }, cookie('id=a=b=')],
+    [
+      'the Cookie field of HTTP/2, which may come in parts',
+      { headers: { Cookie: 'a=1; b=2' } },
+      {
+        fields: [
+          ['cookie', 'a=1'],
+          ['cookie', 'b=2'],
+        ],
+      },
+    ],
     ['a cookie without a name', { cookies: { '': 'alone' } }, cookie('alone; a=1')],
     ['an absent cookie', { cookies: { id: undefined } }, cookie('a=1')],
     ['a cookie as RegExp', { cookies: { id: /^\d+$/ } }, cookie('id=12')],
@@ -106,6 +116,8 @@ describe('not, cookies, source and fault', () => {
     [{ source: [] }, 'source is []'],
     [{ fault: 'a b' }, 'fault is "a b", expected the name of a fault'],
     [{ fault: 1 }, 'fault is 1'],
+    [{ fault: 'resetpeer' }, 'did you mean resetPeer?'],
+    [{ protocol: 'http/4' }, 'protocol is "http/4", expected a version of HTTP'],
   ])('refuse %j', (filter, text) => {
     const compile = (): unknown => compileFilter(filter as ExchangeFilter) // as an untyped caller would
     expect(compile).toThrow(text)

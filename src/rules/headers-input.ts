@@ -81,5 +81,7 @@ function isPairs(headers: HeadersInput): headers is readonly Field[] {
 function problemWithField(name: unknown, value: unknown): string | undefined {
   if (typeof name !== 'string' || !NAME.test(name)) return `headers has the name ${JSON.stringify(name)}, which is none`
   if (typeof value === 'string' && VALUE.test(value)) return undefined
-  return `headers has a value for ${name} that cannot be in a header: ${JSON.stringify(value) ?? String(value)}`
+  const isList = name.toLowerCase() === 'set-cookie' && typeof value === 'string' && value.includes('\n')
+  const hint = isList ? '; give an array for several' : ''
+  return `headers has a value for ${name} that cannot be in a header: ${JSON.stringify(value) ?? String(value)}${hint}`
 }

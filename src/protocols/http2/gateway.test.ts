@@ -228,6 +228,25 @@ describe('a client of HTTP/1.1 at a server that speaks HTTP/2 alone', () => {
     expect((await takeResponse(wire)).body.toString()).toBe('/2')
   })
 
+  it.each([
+    ['it was seen to choose HTTP/2', 'late bridge'],
+    ['a rule only looks on', 'bridge'],
+  ] as const)('reaches it where %s', async (_, way) => {
+    stage.handler = (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.end('reached')
+    }
+    const seen = await stage.session('relay')
+    await once(seen.request({ ':path': '/' }).end(), 'response')
+    stage.take(way)
+    expect(await responseOf(ask('/').end())).toMatchObject({ statusCode: 200, httpVersion: '1.1', text: 'reached' })
+  })
+
+  it('gets the alert of the server where no rule is for it', async () => {
+    stage.take('relay')
+    await expect(secured()).rejects.toThrow(/no application protocol/)
+  })
+
   it('is told what there is no way to say', async () => {
     const wire = await secured()
     wire.write('CONNECT other.test:443 HTTP/1.1\r\nHost: other.test\r\n\r\n')
