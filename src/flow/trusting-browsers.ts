@@ -5,11 +5,11 @@
 import type { LiveConnection } from './live-connection.ts'
 
 /** A client has spoken behind a handshake: it trusts what it was shown. Programs may each trust something else. */
-export function noteTrust({ connection, context, clientSocket }: LiveConnection): void {
-  if (connection.isGreased && clientSocket.localPort !== undefined) context.trustingDoors.add(clientSocket.localPort)
+export function noteTrust({ connection, context }: LiveConnection): void {
+  if (connection.isGreased) context.trustingDoors.add(context.listening.port)
 }
 
 /** Whether this client is such a browser. */
-export function isTrusting({ connection, context, clientSocket }: LiveConnection): boolean {
-  return connection.isGreased && context.trustingDoors.has(clientSocket.localPort ?? 0)
+export function isTrusting({ connection, context }: LiveConnection): boolean {
+  return connection.isGreased && context.trustingDoors.has(context.listening.port)
 }
