@@ -2,6 +2,7 @@
 import type { Browser, Page } from '@playwright/test'
 import { expect, test as base } from 'playwright-mitm'
 import { CertificateAuthority } from 'playwright-mitm/core'
+import type { TestMitm } from 'playwright-mitm/core'
 import { WebSocket } from 'ws'
 import { startHttp2Origin } from './support/http2-origin.ts'
 import type { Http2Origin, StreamAnswer } from './support/http2-origin.ts'
@@ -152,6 +153,38 @@ test('a rule that is added between two clicks takes effect on a page that was re
   // Nothing was lost, nor asked for twice.
   expect(origin.arrivals).toEqual(['GET /', 'GET /item', 'GET /item'])
 })
+
+for (const [what, add, answer] of [
+  [
+    'changes its messages',
+    (mitm) => void mitm.webSocket('wss://two.test/socket').onMessage(() => 'changed'),
+    'changed',
+  ],
+  [
+    'looks on at another path',
+    (mitm) => void mitm.get('https://two.test/other').rewriteResponse({ headers: { a: 'b' } }),
+    'hello',
+  ],
+  ['answers at another path', (mitm) => void mitm.get('https://two.test/other').json({}), 'hello'],
+  ['slows everything down', (mitm) => void mitm.slow('Fast 4G'), 'hello'],
+] satisfies [string, (mitm: TestMitm) => void, string][]) {
+  test(`a WebSocket reaches its server of HTTP/2 alone when a rule has come that ${what}`, async ({ page, mitm }) => {
+    await page.goto('https://two.test/')
+    add(mitm)
+    const heard = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const socket = new WebSocket('wss://two.test/socket')
+          socket.onopen = () => socket.send('hello')
+          socket.onmessage = ({ data }) => resolve(data)
+          socket.onclose = ({ code }) => resolve(code)
+        }),
+    )
+    expect(heard).toBe(answer)
+    await expect(mitm).toHaveRequested({ url: 'wss://two.test/socket', webSocket: true })
+    expect(mitm.errors).toEqual([])
+  })
+}
 
 test('a host that only rules answer speaks HTTP/2', async ({ page, mitm, origin }) => {
   mitm.get('https://nowhere.test/').respond(200, PAGE)
