@@ -175,9 +175,9 @@ for (const [what, add, answer] of [
       () =>
         new Promise((resolve) => {
           const socket = new WebSocket('wss://two.test/socket')
-          socket.onopen = () => socket.send('hello')
-          socket.onmessage = ({ data }) => resolve(data)
-          socket.onclose = ({ code }) => resolve(code)
+          socket.addEventListener('open', () => socket.send('hello'))
+          socket.addEventListener('message', ({ data }) => resolve(data))
+          socket.addEventListener('close', ({ code }) => resolve(code))
         }),
     )
     expect(heard).toBe(answer)
