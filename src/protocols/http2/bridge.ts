@@ -83,6 +83,11 @@ export class Bridge {
     return this.#session.output
   }
 
+  /** Resolves when the client has read what was sent so far, or has had so much time for it. */
+  async heard(timeoutMs: number): Promise<void> {
+    await this.#session?.pings.heard(timeoutMs)
+  }
+
   get #lastStreamId(): number {
     return this.#session?.lastOpened ?? 0
   }

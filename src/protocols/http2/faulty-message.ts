@@ -15,7 +15,9 @@ import { cutByFrames } from './cut-by-frames.ts'
 import { MessageWriter } from './message-writer.ts'
 import { noteSentAgain } from './sent-again.ts'
 
-/** How long octets are ahead of the end of a session: Chromium drops with it what has just come on a stream. */
+/** How long a client may take to read what it was sent before the end of its session, */
+const HEARD_MS = 200
+/** and to hand it on: Chromium drops with a session what has just come on a stream. */
 const AHEAD_MS = 5
 
 /** The ways out of one exchange, with faults in them. */
@@ -174,8 +176,12 @@ export class FaultyMessage implements FaultyExchange {
     await new Promise<void>((resolve) => {
       stream.afterSent(resolve)
     })
-    bridge.output.flush()
-    if (!http2) await delay(AHEAD_MS)
+    if (http2) {
+      bridge.output.flush()
+      return
+    }
+    await bridge.heard(HEARD_MS)
+    await delay(AHEAD_MS)
   }
 
   async #whenPassed(side: Side): Promise<void> {

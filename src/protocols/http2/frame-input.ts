@@ -40,6 +40,8 @@ export interface FrameSink {
   onSettings(settings: Http2Settings): void
   onSettingsHeard(): void
   onPing(octets: Buffer): void
+  /** A PING of this endpoint was acknowledged. */
+  onPong(): void
   onGoAway(goAway: GoAway): void
   onWindowUpdate(streamId: number, increment: number): void
   /** The endpoint broke the rules. */
@@ -210,7 +212,8 @@ export class FrameInput {
     const { length, streamId, flags, octets, start, end } = parser
     if (length !== PING_BYTES) this.#sink.fail(ERROR_CODE.frameSizeError, `a PING of ${length} octets`)
     else if (streamId !== 0) this.#fail('a PING of a stream')
-    else if ((flags & FLAG.ack) === 0) this.#sink.onPing(Buffer.from(octets.subarray(start, end)))
+    else if ((flags & FLAG.ack) !== 0) this.#sink.onPong()
+    else this.#sink.onPing(Buffer.from(octets.subarray(start, end)))
   }
 
   #goAway(): void {

@@ -13,6 +13,7 @@ import type { FrameSink, ReceivedSection } from './frame-input.ts'
 import { writePing, writeReset, writeSettingsAck } from './frame-write.ts'
 import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_WINDOW_BYTES, ERROR_CODE, MAX_STREAM_ID, PREFACE } from './frame.ts'
 import type { GoAway } from './go-away.ts'
+import { Pings } from './pings.ts'
 import { ReceiveRoom } from './receive-room.ts'
 import { RequestQueue } from './request-queue.ts'
 import { refusalOf } from './section-check.ts'
@@ -32,6 +33,8 @@ const MAX_UNSENT_BYTES = 4 * 2 ** 20
 export class Session implements StreamCarrier, FrameSink {
   /** What leaves. */
   readonly output: FrameOutput
+  /** By which it is known what the other endpoint has read. */
+  readonly pings: Pings
   sendWindow: number = DEFAULT_WINDOW_BYTES
   maxFrameBytes: number = DEFAULT_MAX_FRAME_BYTES
   isChoked = false
@@ -64,6 +67,7 @@ export class Session implements StreamCarrier, FrameSink {
       (pieces) => this.#write(pieces),
       () => this.#room.give(),
     )
+    this.pings = new Pings(this.output)
     this.#room = new ReceiveRoom(this.output)
     this.#input = new FrameInput(this, maxListBytes)
     this.#pump = new Pump(
@@ -130,6 +134,7 @@ export class Session implements StreamCarrier, FrameSink {
     this.#isCut = true
     this.stopSending()
     this.#pump.stop()
+    this.pings.close()
     this.#options.writer.off('drain', this.#onRoom)
   }
 
@@ -343,6 +348,10 @@ export class Session implements StreamCarrier, FrameSink {
 
   onPing(octets: Buffer): void {
     this.output.control(writePing(octets, true))
+  }
+
+  onPong(): void {
+    this.pings.acknowledged()
   }
 
   onGoAway(goAway: GoAway): void {
