@@ -1,13 +1,14 @@
 /** A WebSocket through a mitm, for handlers of MSW that connect to the real server. */
 import { request as httpRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { connect as connectTls, rootCertificates } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { WebSocket } from 'ws'
 import type { ClientOptions } from 'ws'
 
 import { errorText } from './errors.ts'
 import type { RealSocket, RealSocketOptions } from './msw/real-servers.ts'
 import { BY_HANDLER, TEST_FIELD } from './source.ts'
+import { trustContext } from './tls/trust.ts'
 
 /** How a mitm is reached. */
 export interface MitmDoor {
@@ -58,10 +59,9 @@ function tunnelTo({ protocol, hostname, port }: URL, door: () => Promise<MitmDoo
       const { url, certificates } = await door()
       const socket = await tunnel(url, authority)
       if (!isSecure) return connected(null, socket)
-      const ca = [...certificates, ...rootCertificates]
       const secured = connectTls({
         socket,
-        ca,
+        secureContext: trustContext({ ca: certificates }),
         ALPNProtocols: ['http/1.1'],
         ...(!isAddress(host) && { servername: host }),
         host,

@@ -33,6 +33,8 @@ export type RunResult =
   | { readonly kind: 'other' }
   | { readonly kind: 'meant'; readonly response: Response | undefined }
   | { readonly kind: 'failed'; readonly cause: unknown }
+  /** The client has left: nobody waits for an answer. */
+  | { readonly kind: 'gone' }
 
 /** What is known of an exchange that handlers are asked about. */
 interface Case {
@@ -45,6 +47,7 @@ interface Case {
 const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
 const INTERNAL_ERROR = 500
 const OTHER: RunResult = { kind: 'other' }
+const GONE: RunResult = { kind: 'gone' }
 
 /** Runs handlers for exchanges. As a middleware, it is told when an exchange is over. */
 export class HandlerDesk implements Middleware {
@@ -65,8 +68,7 @@ export class HandlerDesk implements Middleware {
   async run(exchange: Exchange, handler: MswRequestHandler): Promise<RunResult> {
     exchange.request.keepBody(this.#options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES)
     await exchange.request.whenComplete()
-    // The client has left in the midst of it.
-    if (exchange.request.isBroken || exchange.endReason !== undefined) return OTHER
+    if (exchange.request.isBroken || exchange.endReason !== undefined) return GONE
     const found = this.#caseOf(exchange)
     const { context, controller } = found
     exchange.isAwaitingHandler = true
@@ -76,9 +78,10 @@ export class HandlerDesk implements Middleware {
       const run = (): ReturnType<MswRequestHandler['run']> =>
         handler.run({ request, requestId: exchange.id, resolutionContext: context })
       const result = await untilAborted(withRealServers(this.realServers, run), controller.signal)
+      if (result === undefined) return GONE
       return result ? { kind: 'meant', response: result.response } : OTHER
     } catch (cause) {
-      return controller.signal.aborted ? OTHER : { kind: 'failed', cause }
+      return controller.signal.aborted ? GONE : { kind: 'failed', cause }
     } finally {
       exchange.isAwaitingHandler = false
     }
@@ -119,6 +122,11 @@ export class HandlerDesk implements Middleware {
       needsBody: false,
       response: (exchange) => ({ ...response, fields: corsFields(exchange, response.fields, this.cors) }),
     }
+  }
+
+  /** What is said to nobody, where a client has left: it keeps the request from its server. */
+  get unheard(): Answer {
+    return this.answer({ status: INTERNAL_ERROR, statusText: '', fields: [], body: Buffer.alloc(0) }, 'mitm')
   }
 
   /** Reports what a handler failed with, and answers for it. */

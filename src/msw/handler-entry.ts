@@ -30,6 +30,7 @@ export abstract class HandlerEntry<Handler extends MswHandler = MswHandler> impl
   /** What it is for, in its own words. */
   readonly header: string
   isRemoved = false
+  abstract readonly isForWebSockets: boolean
   readonly #address: HandlerAddress
   readonly #handedOver: () => string | undefined
   #calls = 0
@@ -95,6 +96,11 @@ export abstract class HandlerEntry<Handler extends MswHandler = MswHandler> impl
   /** Notes that it decided about an exchange. */
   protected decided(exchange: Exchange): void {
     this.#calls++
+    this.asked(exchange)
+  }
+
+  /** Notes that it was at work on an exchange. */
+  protected asked(exchange: Exchange): void {
     exchange.handler = { header: this.header, where: this.where }
   }
 }

@@ -190,6 +190,13 @@ describe.each(CASES)('$name over $version', ({ msw, graphqlAt, version }) => {
     expect(await response.text()).toBe('text/plain')
   })
 
+  it('says of the body that HEAD does not get what the handler said of it', async () => {
+    await using on = await stage()
+    on.mitm.use(http.head('https://api.test/', () => new HttpResponse(null, { headers: { 'content-length': '77' } })))
+    const response = await on.fetch('https://api.test/', { method: 'HEAD' })
+    expect(response.headers.get('content-length')).toBe('77')
+  })
+
   it('keeps several cookies apart', async () => {
     await using on = await stage()
     on.mitm.use(
@@ -280,8 +287,8 @@ describe.each(CASES)('$name over $version', ({ msw, graphqlAt, version }) => {
     await left
   })
 
-  it('is told when the client has gone, however long it waits', async () => {
-    await using on = await stage()
+  it('is told when the client has gone, however long it waits, and that is no request without a handler', async () => {
+    await using on = await stage({ unmatched: 'error' })
     let hasAborted: () => void = () => undefined
     const aborted = new Promise<void>((resolve) => (hasAborted = resolve))
     let hasCome: () => void = () => undefined
@@ -299,6 +306,8 @@ describe.each(CASES)('$name over $version', ({ msw, graphqlAt, version }) => {
     controller.abort()
     expect(await asked).toBe('left')
     await aborted
+    await expect.poll(() => on.mitm.exchanges[0]?.endReason).toMatch(/^client-/)
+    expect(on.mitm.exchanges[0]?.handler?.header).toBe('GET https://api.test/slow')
     expect(on.mitm.errors).toEqual([])
   })
 

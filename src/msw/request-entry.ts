@@ -22,6 +22,7 @@ const BLOCK: HandlerOutcome = { kind: 'answer', answer: { kind: 'block' } }
 
 /** A handler of requests. */
 export class RequestEntry extends HandlerEntry<MswRequestHandler> {
+  readonly isForWebSockets = false
   readonly #desk: HandlerDesk
   readonly #own: MswRequestHandler
   readonly #method: unknown
@@ -60,6 +61,10 @@ export class RequestEntry extends HandlerEntry<MswRequestHandler> {
     }
     const result = await this.#desk.run(exchange, this.#own)
     if (result.kind === 'other') return OTHER
+    if (result.kind === 'gone') {
+      this.asked(exchange)
+      return { kind: 'gone', answer: this.#desk.unheard }
+    }
     if (result.kind === 'meant' && !result.response) return { kind: 'silent' }
     this.decided(exchange)
     try {

@@ -14,6 +14,7 @@ import { SocketConnection } from './socket-connection.ts'
 
 /** A handler of WebSockets. */
 export class SocketEntry extends HandlerEntry<MswWebSocketHandler> {
+  readonly isForWebSockets = true
   readonly #desk: HandlerDesk
 
   constructor(handler: MswWebSocketHandler, desk: HandlerDesk, handedOver: () => string | undefined) {

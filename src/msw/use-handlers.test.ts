@@ -6,8 +6,10 @@ import { describe, expect, it } from 'vitest'
 
 import { startMitm } from '../index.ts'
 import type { MswHandler } from '../index.ts'
+import { connectTo } from '../testing/clients.ts'
 import { httpServer } from '../testing/servers.ts'
 import type { TestMitm } from '../test-mitm.ts'
+import { webSocketThrough } from '../testing/web-sockets.ts'
 
 const URL_OF_ALL = 'http://api.test/'
 const saying = (text: string, options?: { once: boolean }): MswHandler =>
@@ -134,6 +136,19 @@ describe('resetHandlers(), restoreHandlers() and reset()', () => {
   })
 })
 
+it('keeps the half of a request from its server, of which the client has taken back the rest', async () => {
+  await using origin = await httpServer()
+  await using mitm = await startMitm({ hosts: { 'api.test': origin.authority }, unmatched: 'error' })
+  mitm.use(http.post('http://api.test/charge', () => HttpResponse.text('mock')))
+  const wire = await connectTo(mitm)
+  wire.write('POST http://api.test/charge HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1000\r\n\r\nhalf')
+  await mitm.waitForRequest('**/charge')
+  wire.socket.destroy()
+  await expect.poll(() => mitm.connections[0]?.endedAt).toBeDefined()
+  expect(mitm.exchanges[0]).toMatchObject({ endReason: 'client-closed', serverAddress: undefined })
+  expect(mitm.errors).toEqual([])
+})
+
 describe('what no handler is for', () => {
   it('is told with the handlers that came nearest, and one to paste', async () => {
     await using mitm = await startMitm({ unmatched: 'block' })
@@ -154,8 +169,9 @@ describe('what no handler is for', () => {
       '    - method is PUT, expected POST',
       '  handler GET http://api.test/user',
       '    - method is PUT, expected GET',
-      '  handler ws.link(ws://api.test/live)',
-      '    - url is http://api.test/user, expected that of ws.link(ws://api.test/live)',
+      '  handler GET http://api.test/orders/:id',
+      '    - method is PUT, expected GET',
+      '    - url is http://api.test/user, expected that of GET http://api.test/orders/:id',
       '',
       'A rule for it:',
       "  mitm.put('http://api.test/user').json({})",
@@ -166,6 +182,26 @@ describe('what no handler is for', () => {
       'See "Hermetic suites" in docs/rules.md [MITM_UNMATCHED_REQUEST]',
       '',
     ])
+  })
+
+  it('is told in words for WebSockets, where it is one', async () => {
+    await using mitm = await startMitm({ unmatched: 'fail' })
+    const resolve = (): undefined => undefined
+    mitm.use(
+      http.get('http://api.test/live', resolve),
+      ws.link('ws://api.test/other').addEventListener('connection', resolve),
+    )
+    const socket = await webSocketThrough(mitm, 'ws://api.test/live?a=1')
+    expect(await socket.opened().catch(String)).toMatch(/502/)
+    const lines = String(mitm.errors[0]?.message)
+      .replaceAll(/ \(src\S+\)/g, '')
+      .split('\n')
+    expect(lines).toContain('  handler ws.link(ws://api.test/other)')
+    expect(lines).not.toContain('  handler GET http://api.test/live')
+    expect(lines).toContain("  mitm.webSocket('ws://api.test/live').mock((socket) => socket.send('hello'))")
+    expect(lines).toContain(
+      "  ws.link('ws://api.test/live').addEventListener('connection', ({ client }) => client.send('hello'))",
+    )
   })
 
   it('is also what a handler for one request has answered already', async () => {

@@ -17,12 +17,16 @@ export type HandlerOutcome =
   /** The request is to go to its server. */
   | { readonly kind: 'passthrough' }
   | { readonly kind: 'answer'; readonly answer: Answer }
+  /** The client has left before it had said anything: `answer` keeps the request from its server. */
+  | { readonly kind: 'gone'; readonly answer: Answer }
 
 /** A handler in the list of rules. */
 export interface ListedHandler {
   readonly kind: 'handler'
   /** What requests it is looked up by; undefined: it is always a candidate. */
   readonly indexKey: IndexKey | undefined
+  /** Whether it is for WebSockets, and for nothing else. */
+  readonly isForWebSockets: boolean
   /** Whether it has been taken out. */
   readonly isRemoved: boolean
   /** Whether it could mean a request to this host. */

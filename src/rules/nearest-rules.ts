@@ -1,5 +1,6 @@
 /** Which rules came nearest to matching an exchange, and why they did not. */
 import type { Exchange } from '../exchange.ts'
+import { isWebSocketHandshake } from '../web-socket-handshake.ts'
 import type { ListedHandler } from './listed-handler.ts'
 import { locate } from './request-location.ts'
 import type { Rule } from './rule.ts'
@@ -36,15 +37,16 @@ export function nearestRules(exchange: Exchange, rules: readonly Rule[], most: n
 
 /** The handlers for the host of an exchange that came nearest, best first; of equals the newest. */
 export function nearestHandlers(
-  { request }: Exchange,
+  exchange: Exchange,
   handlers: readonly ListedHandler[],
   most: number,
 ): { readonly handler: ListedHandler; readonly misses: readonly string[] }[] {
-  const { method, url } = request
+  const { method, url } = exchange.request
+  const isForWebSockets = isWebSocketHandshake(exchange)
   const location = locate(url)
   const { host, port = 80 } = location
   return handlers
-    .filter((handler) => handler.mayMatch({ host, port, tls: false }))
+    .filter((handler) => handler.isForWebSockets === isForWebSockets && handler.mayMatch({ host, port, tls: false }))
     .map((handler) => ({ handler, misses: handler.misses(method, location) }))
     .toSorted((left, right) => handlerDistance(left.misses) - handlerDistance(right.misses))
     .slice(0, most)

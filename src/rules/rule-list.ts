@@ -319,7 +319,7 @@ export class RuleList extends RuleShorthands implements Middleware {
     exchange.rules.push(outcome.kind === 'answer' ? handler.describe() : `${handler.describe()}: ${outcome.kind}`)
     if (outcome.kind === 'silent') return this.#tryFrom(at + 1, attempt)
     const others = await this.#conclude(attempt)
-    return outcome.kind === 'answer' ? { ...others, answer: outcome.answer } : others
+    return 'answer' in outcome ? { ...others, answer: outcome.answer } : others
   }
 
   /** The same for the question that a browser asks before a request. */

@@ -1,5 +1,6 @@
 /** A rule that an exchange would match, as text to paste into a test. */
 import type { Exchange } from '../exchange.ts'
+import { isWebSocketHandshake } from '../web-socket-handshake.ts'
 import { Unreadable } from './filter-part.ts'
 import { graphqlOperations, mayBeGraphql } from './graphql-request.ts'
 import type { GraphqlOperation } from './graphql-request.ts'
@@ -13,6 +14,9 @@ const MAX_URL = 200
 /** `mitm.post('https://pay.test/charge').json({})`. */
 export function suggestedRule(exchange: Exchange): string {
   const { method, url } = exchange.request
+  if (isWebSocketHandshake(exchange)) {
+    return `mitm.webSocket(${quote(globFor(webSocketUrl(url)))}).mock((socket) => socket.send('hello'))`
+  }
   const { href, search } = locate(url)
   const pattern =
     href.length <= MAX_URL || search === '' ? globFor(href) : `${globFor(href.slice(0, -search.length))}?**`
@@ -30,6 +34,9 @@ export function suggestedRule(exchange: Exchange): string {
 /** `http.post('https://pay.test/charge', () => HttpResponse.json({}))`, as MSW has it. */
 export function suggestedHandler(exchange: Exchange): string {
   const { method, url } = exchange.request
+  if (isWebSocketHandshake(exchange)) {
+    return `ws.link(${quote(webSocketUrl(url))}).addEventListener('connection', ({ client }) => client.send('hello'))`
+  }
   const operation = operationOf(exchange)
   if (operation?.operationName !== undefined && operation.operationType !== 'subscription') {
     const name = quote(operation.operationName)
@@ -85,6 +92,12 @@ function operationOf(exchange: Exchange): GraphqlOperation | undefined {
     if (error instanceof Unreadable) return undefined // it is none, or its body has not come
     throw error
   }
+}
+
+/** The URL of a WebSocket, without query. */
+function webSocketUrl(url: string): string {
+  const { href, search } = locate(url)
+  return href.slice(0, href.length - search.length).replace(/^http/, 'ws')
 }
 
 /** A pattern that only this text matches. */

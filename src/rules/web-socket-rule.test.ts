@@ -194,7 +194,7 @@ describe('mock()', () => {
     client.ping('x')
     expect(await client.until(3)).toEqual(['welcome', 'you said hello', 'pong x'])
     client.close(3000, 'bye')
-    await client.until('close 3000')
+    await client.until('close 3000 bye')
     await expect.poll(() => mitm.exchanges[0]?.endReason).toBe('upgraded')
     expect(closed).toEqual([[3000, 'bye']])
     expect(mitm.exchanges[0]?.answeredBy).toBe('rule')

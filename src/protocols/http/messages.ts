@@ -25,6 +25,14 @@ export function followHost(message: RewrittenRequest, originalUrl: string): Rewr
   return { ...message, fields }
 }
 
+/**
+ * Whether a response without a body is to say how long the given one is (RFC 9110 section 8.6): one to HEAD, unless its
+ * fields say it for a body that nobody has made; 204 and 304 say nothing.
+ */
+export function saysLengthOf(body: Uint8Array, method: string, fields: readonly Field[]): boolean {
+  return method === 'HEAD' && (body.length > 0 || !fields.some(([name]) => /^content-length$/i.test(name)))
+}
+
 /** Whether a response has no body, whatever its fields say (RFC 9110 section 6.4.1). */
 export function hasNoBody(method: string, status: number): boolean {
   return method === 'HEAD' || status === 204 || status === 304

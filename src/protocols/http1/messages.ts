@@ -5,7 +5,7 @@ import type { Field, HttpRequest } from '../../exchange.ts'
 import type { RewrittenRequest, RewrittenResponse } from '../../middleware.ts'
 import type { Destination } from '../../protocol.ts'
 import { errorResponse } from '../http/error-response.ts'
-import { hasNoBody } from '../http/messages.ts'
+import { hasNoBody, saysLengthOf } from '../http/messages.ts'
 import type { HeadFacts } from './facts.ts'
 import { parseAuthority, parseTarget } from './head.ts'
 import { withBodyLength, withChunkedBody, writeRequestHead, writeResponseHead } from './write.ts'
@@ -99,8 +99,8 @@ export function completeResponse(
 ): { readonly fields: readonly Field[]; readonly head: Buffer; readonly body: Buffer } {
   const isBodiless = hasNoBody(facts.method, response.status)
   const given = response.body ?? Buffer.alloc(0)
-  // A response to HEAD says how long the body would be (RFC 9110 section 8.6); 204 and 304 say nothing.
-  const sized = isBodiless && facts.method !== 'HEAD' ? response.fields : withBodyLength(response.fields, given.length)
+  const isSized = isBodiless ? saysLengthOf(given, facts.method, response.fields) : true
+  const sized = isSized ? withBodyLength(response.fields, given.length) : response.fields
   const isTold = sized.some(([name]) => name.toLowerCase() === 'connection')
   const fields: readonly Field[] = closes && !isTold ? [...sized, ['connection', 'close']] : sized
   return { fields, head: writeResponseHead({ ...response, fields }), body: isBodiless ? Buffer.alloc(0) : given }

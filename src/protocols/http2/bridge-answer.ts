@@ -8,7 +8,7 @@ import type { Answer, InterimResponse, RewrittenResponse } from '../../middlewar
 import { changedResponse } from '../http/changed-response.ts'
 import type { ChangeTarget } from '../http/changed-response.ts'
 import { errorResponse, statusFor } from '../http/error-response.ts'
-import { hasNoBody } from '../http/messages.ts'
+import { hasNoBody, saysLengthOf } from '../http/messages.ts'
 import { sendBody } from '../http/send-body.ts'
 import { throughStreams } from '../http/through-streams.ts'
 import { withBodyLength } from '../http1/write.ts'
@@ -128,8 +128,7 @@ export async function compose(
   const isBodiless = hasNoBody(of.head.method, message.status)
   const body = message.body ?? Buffer.alloc(0)
   const isStreamed = message.stream !== undefined || isPiped
-  // A response to HEAD says how long the body would be (RFC 9110 section 8.6); 204 and 304 say nothing.
-  const isSized = !isStreamed && (!isBodiless || of.head.method === 'HEAD')
+  const isSized = !isStreamed && (!isBodiless || saysLengthOf(body, of.head.method, message.fields))
   const sized = isSized ? withBodyLength(message.fields, body.length) : message.fields
   const { response, isBroken } = begin(of, { ...message, fields: sized }, isPiped)
   if (isBroken) {

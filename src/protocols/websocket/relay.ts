@@ -214,7 +214,7 @@ export class WebSocketRelay implements LaneHost {
     this.#mock?.closed(code, payload.toString('utf8', 2))
     if (!this.#closedHere.client && !this.#lanes.server.isClosing) {
       this.#lanes.server.closing()
-      this.#lanes.server.messages?.pushControl(OPCODE.close, payload.subarray(0, 2))
+      this.#lanes.server.messages?.pushControl(OPCODE.close, payload)
     }
     void this.#finishMock()
   }
