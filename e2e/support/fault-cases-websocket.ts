@@ -118,6 +118,8 @@ export const SOCKET_CASES: readonly SocketFaultCase[] = [
     fault: (faults) => faults.webSocketDrop({ within: 'frame', afterMessages: 1 }),
     what: 'a FIN in the middle of a frame',
     chromium: BROKEN,
+    // Where both are read at once, the message before is lost with the frame.
+    orChromium: 'open, error, close 1006',
     undici: BROKEN,
     ws: 'open, one, close 1006',
   },
