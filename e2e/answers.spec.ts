@@ -6,30 +6,13 @@ import { join } from 'node:path'
 
 import type { Page } from '@playwright/test'
 import { expect } from 'playwright-mitm'
+import { fetchIn as fetchAndTell } from './support/fetch-in.ts'
+import type { PageRequest } from './support/fetch-in.ts'
 import { test } from './support/site.ts'
 
-/** What of a request a test says. */
-interface PageRequest {
-  method?: string
-  body?: string
-  headers?: Record<string, string>
-  credentials?: 'include'
-}
-
 /** Fetches in the page; a failure comes as the name of its error. */
-function fetchIn(page: Page, url: string, init: PageRequest = {}): Promise<string> {
-  return page.evaluate(
-    async ([address, options]) => {
-      try {
-        const response = await fetch(address, options)
-        return `${response.status} ${await response.text()}`
-      } catch (error) {
-        return (error as Error).name // A boundary: fetch throws errors.
-      }
-    },
-    [url, init] as const,
-  )
-}
+const fetchIn = (page: Page, url: string, init: PageRequest = {}): Promise<string> =>
+  fetchAndTell(page, url, init, 'name')
 
 test.beforeEach(async ({ page }) => {
   await page.goto('https://app.test/')

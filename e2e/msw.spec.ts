@@ -5,30 +5,13 @@ import { startAppServer } from './support/app-server.ts'
 import { MSW_MAJORS } from './support/msw-majors.ts'
 import type { Answer } from './support/origin.ts'
 import { serveSockets } from './support/serve-sockets.ts'
+import { fetchIn as fetchAndTell } from './support/fetch-in.ts'
+import type { PageRequest } from './support/fetch-in.ts'
 import { test } from './support/site.ts'
 
-/** What of a request a test says. */
-interface PageRequest {
-  method?: string
-  body?: string
-  headers?: Record<string, string>
-  credentials?: 'include'
-}
-
 /** Fetches in the page; a failure comes as the message of its error. */
-function fetchIn(page: Page, url: string, init: PageRequest = {}): Promise<string> {
-  return page.evaluate(
-    async ([address, options]) => {
-      try {
-        const response = await fetch(address, options)
-        return `${response.status} ${await response.text()}`
-      } catch (error) {
-        return (error as Error).message // A boundary: fetch throws errors.
-      }
-    },
-    [url, init] as const,
-  )
-}
+const fetchIn = (page: Page, url: string, init: PageRequest = {}): Promise<string> =>
+  fetchAndTell(page, url, init, 'message')
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
   '/user': (request, response) => response.end(`real ${request.headers.accept}`),

@@ -1,7 +1,7 @@
 /** Sessions of HTTP/2, frame by frame, on the stage of {@link walk}: relayed, and taken apart by a bridge. */
 import type { Field } from '../exchange.ts'
-import { writeFrame } from '../protocols/http2/frame-write.ts'
-import { FLAG, FRAME } from '../protocols/http2/frame.ts'
+import { writeFrame, writeHeaders } from '../protocols/http2/frame-write.ts'
+import { FLAG, FRAME, FRAME_HEAD_BYTES } from '../protocols/http2/frame.ts'
 import { writeFieldBlock } from '../protocols/http2/hpack-encode.ts'
 import { until } from './abrupt-ends.ts'
 import type { AbruptEnd, Ends, Stage, State } from './abrupt-ends.ts'
@@ -77,4 +77,13 @@ async function asked(stage: Stage, passage: Passage): Promise<{ readonly end: Ab
 /** HEADERS without the end of the field block: CONTINUATION must follow. */
 export function beginHeaders(streamId: number, fields: readonly Field[]): Buffer {
   return writeFrame({ type: FRAME.headers, flags: FLAG.endStream, streamId, payload: writeFieldBlock(fields) })
+}
+
+/** The first octets of a head of a response: its frame ends in the midst of it. */
+export function cutHead(streamId: number): Buffer {
+  const fields: readonly Field[] = [
+    [':status', '200'],
+    ['x-a', 'b'],
+  ]
+  return writeHeaders(streamId, writeFieldBlock(fields)).subarray(0, FRAME_HEAD_BYTES + 5)
 }

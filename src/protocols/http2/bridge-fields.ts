@@ -6,16 +6,10 @@ import type { Field } from '../../exchange.ts'
 import type { Destination } from '../../protocol.ts'
 import { authorityOf } from '../../protocol.ts'
 import type { BridgedRequestHead, BridgedResponseHead } from './bridge-server.ts'
+import { CONNECTION_FIELDS } from './section-check.ts'
 
-/** Fields that are about one connection only. */
-const OF_CONNECTION: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
+/** Fields of HTTP/1 that are about one connection only. */
+const OF_CONNECTION: ReadonlySet<string> = new Set([...CONNECTION_FIELDS, 'http2-settings'])
 
 /** The pseudo-fields of a request (RFC 9113 section 8.3.1). */
 export interface RequestPseudo {

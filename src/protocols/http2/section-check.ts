@@ -12,8 +12,8 @@ const BAD_VALUE = /[\0\r\n]/
 const REQUEST_PSEUDO: ReadonlySet<string> = new Set([':method', ':scheme', ':authority', ':path', ':protocol'])
 const RESPONSE_PSEUDO: ReadonlySet<string> = new Set([':status'])
 const NO_PSEUDO: ReadonlySet<string> = new Set()
-/** Those that are about one connection, and mean nothing here (RFC 9113 section 8.2.2). */
-const OF_CONNECTION: ReadonlySet<string> = new Set([
+/** Fields that are about one connection, and mean nothing here (RFC 9113 section 8.2.2). */
+export const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -39,7 +39,7 @@ export function malformed(section: readonly Field[], kind: SectionKind): string 
       isBehind = true
       if (!goodNames.has(name)) {
         if (!NAME.test(name)) return 'a name that is none'
-        if (OF_CONNECTION.has(name)) return `a field ${name}`
+        if (CONNECTION_FIELDS.has(name)) return `a field ${name}`
         if (goodNames.size < MOST_NAMES) goodNames.add(name)
       }
       if (name === 'te' && value.trim().toLowerCase() !== 'trailers') return 'a field te'
