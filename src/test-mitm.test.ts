@@ -223,3 +223,13 @@ describe('bodies', () => {
     expect(() => exchange?.response?.text()).toThrow(expect.objectContaining({ code: 'MITM_BODY_TRUNCATED' }))
   })
 })
+
+it('has a short word for rules of each method', async () => {
+  await using mitm = await startMitm()
+  for (const method of ['get', 'post', 'put', 'patch', 'delete', 'head'] as const) {
+    const rule = mitm[method](/\/a$/).respond(204)
+    expect((await mitm.fetch('http://api.test/a', { method: method.toUpperCase() })).status).toBe(204)
+    expect([method, rule.calls]).toEqual([method, 1])
+    rule.remove()
+  }
+})

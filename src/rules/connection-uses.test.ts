@@ -208,7 +208,7 @@ describe('a rule with a fault for connections', () => {
       .fault(network('Slow 4G'))
     expect(told).toEqual([])
     rule.fault(tlsReset())
-    rules.get('**/b').fault(refuseConnection())
+    rules.when({ method: 'GET', url: '**/b' }).fault(refuseConnection())
     rules.when({ host: 'c.test' }).sequence(tlsReset(), certExpired())
     rules.when({ host: 'd.test' }).fault(tlsDelay({ ms: 1 }))
     expect(told).toEqual(
@@ -218,7 +218,7 @@ describe('a rule with a fault for connections', () => {
 
   it('is refused when its filter needs a request', () => {
     for (const fault of [tlsReset(), certExpired(), connectReset(), tlsDelay({ ms: 1 })]) {
-      expect(() => new RuleList().post('https://api.test/a').fault(fault)).toThrow(
+      expect(() => new RuleList().when({ method: 'POST', url: 'https://api.test/a' }).fault(fault)).toThrow(
         new RegExp(
           String.raw`^Cannot use fault\(\) of the rule "when POST .*" \(src/rules/connection-uses\.test\.ts:\d+\): ` +
             `${fault.name} acts before there is a request, when the method, url of the filter cannot be known; ` +
@@ -226,7 +226,7 @@ describe('a rule with a fault for connections', () => {
         ),
       )
     }
-    expect(() => new RuleList().post('**').fault(network('Slow 4G'))).not.toThrow()
+    expect(() => new RuleList().when({ method: 'POST', url: '**' }).fault(network('Slow 4G'))).not.toThrow()
     expect(() => new RuleList().when('https://api.test/**').fault(tlsReset())).not.toThrow()
   })
 

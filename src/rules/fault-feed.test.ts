@@ -102,7 +102,7 @@ describe('the faults of an exchange', () => {
     const rules = new RuleList()
     rules.when({ host: 'api.test' }).fault(certExpired())
     expect(rules.intercept(exchangeOf())).toBeUndefined()
-    const rule = rules.get('https://api.test/a').fault(refuseConnection())
+    const rule = rules.when({ method: 'GET', url: 'https://api.test/a' }).fault(refuseConnection())
     expect([names(feedOf(rules)), rule.calls]).toEqual([['refuseConnection'], 1])
   })
 

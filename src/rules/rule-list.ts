@@ -26,7 +26,6 @@ import { locate } from './request-location.ts'
 import { indexKeyOf, RuleIndex } from './rule-index.ts'
 import type { IndexKey } from './rule-index.ts'
 import type { RuleHooks } from './rule-hooks.ts'
-import { RuleShorthands } from './rule-shorthands.ts'
 import { Rule } from './rule.ts'
 import type { RuleListOptions } from './rule-list-options.ts'
 import type { UnmatchedPolicy } from './unmatched.ts'
@@ -41,7 +40,7 @@ import { WebSocketRule } from './web-socket-rule.ts'
  * A function in a filter that throws is reported (`MITM_RULE_FAILED`), and its rule passed over. A body is only held
  * where a rule, all else of which matches, looks at it.
  */
-export class RuleList extends RuleShorthands implements Middleware {
+export class RuleList implements Middleware {
   readonly name = 'rules'
   readonly #chance: Chance
   readonly #maxBodyBytes: number
@@ -67,7 +66,6 @@ export class RuleList extends RuleShorthands implements Middleware {
   #count = 0
 
   constructor(options: RuleListOptions = {}) {
-    super()
     const { maxBodyBytes, seed, unmatched, onError, onConnectionFault, onLateFault, onActAdded } = options
     this.#chance = new Chance(seed ?? 0)
     this.#unopened = new Unopened(options.isPassedThrough)
@@ -101,7 +99,7 @@ export class RuleList extends RuleShorthands implements Middleware {
    *
    * @throws {@link MitmError} `MITM_INVALID_FILTER`, and `MITM_INVALID_RULE` for a filter that looks at the response.
    */
-  override when(filter: ExchangeFilter): Rule {
+  when(filter: ExchangeFilter): Rule {
     const compiled = demandRequestFilter('when', compileFilter(filter))
     return this.#add(filter, (hooks) => new Rule(compiled, hooks))
   }

@@ -275,7 +275,11 @@ describe('serverData() and clientData()', () => {
 describe('Rule', () => {
   it('says what it does, and where it was made', async () => {
     const rules = new RuleList()
-    const rule = rules.post('https://api.test/*').rewriteResponse({ headers: {} }).json({ a: 1 }).times(2)
+    const rule = rules
+      .when({ method: 'POST', url: 'https://api.test/*' })
+      .rewriteResponse({ headers: {} })
+      .json({ a: 1 })
+      .times(2)
     expect(rule.where).toMatch(/^src\/rules\/rule\.test\.ts:\d+$/)
     const text =
       'when POST https://api.test/*: rewrite the response (headers), answer 200 with application/json (7 octets), 2 times'
@@ -304,7 +308,7 @@ describe('what a rule refuses', () => {
     ['probability', (rule) => rule.probability(2)],
     ['json', (rule) => rule.respond(200).json(1)],
   ])('%s: the error names the rule, and the line of the spec', (method, tell) => {
-    const rule = new RuleList().get('https://api.test/a')
+    const rule = new RuleList().when({ method: 'GET', url: 'https://api.test/a' })
     const words = String.raw`^Cannot use ${method}\(\) of the rule "when GET https://api\.test/a: .+" \(src/rules/rule\.test\.ts:\d+\): `
     expect(() => tell(rule)).toThrow(new RegExp(words))
   })

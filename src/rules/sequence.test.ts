@@ -104,7 +104,7 @@ describe('sequence()', () => {
       code: 'MITM_INVALID_RULE',
       message: expect.stringMatching(pattern) as string,
     })
-    expect(() => tell(new RuleList().get('https://api.test/a'))).toThrow(invalid)
+    expect(() => tell(new RuleList().when({ method: 'GET', url: 'https://api.test/a' }))).toThrow(invalid)
   })
 
   it('leaves a rule as it was when it is refused', async () => {

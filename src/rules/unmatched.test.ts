@@ -93,7 +93,7 @@ describe('UnmatchedPolicy', () => {
   it('lets a request pass to which a rule was applied, but not for a rule that is for everything', () => {
     const rules = new RuleList()
     const policy = new UnmatchedPolicy('block')
-    const one = rules.post('https://pay.test/charge').delay(1)
+    const one = rules.when({ method: 'POST', url: 'https://pay.test/charge' }).delay(1)
     const all = rules.when('**').delay(1)
     expect(policy.intercept(request(), rules.rules, [all, one])).toBeUndefined()
     expect(policy.intercept(request(), rules.rules, [all])).toMatchObject({
@@ -195,10 +195,10 @@ describe('UnmatchedPolicy', () => {
 describe('the text about an unmatched request', () => {
   it('has the nearest rules, a rule to paste, and how to let it through', () => {
     const rules = new RuleList()
-    rules.get('https://other.test/a').json(1)
+    rules.when({ method: 'GET', url: 'https://other.test/a' }).json(1)
     rules.when('**').delay(5)
-    rules.post('https://pay.test/charges').json({ id: 1 })
-    rules.get('https://pay.test/charge').json({ id: 2 })
+    rules.when({ method: 'POST', url: 'https://pay.test/charges' }).json({ id: 1 })
+    rules.when({ method: 'GET', url: 'https://pay.test/charge' }).json({ id: 2 })
     rules.when({ method: 'POST', url: '**/charge', json: { eur: 42 } }).json(3)
 
     const lines = textOf(request({ body: '{"eur":41}' }), rules, 'fail')
@@ -225,14 +225,14 @@ describe('the text about an unmatched request', () => {
 
   it('says why a rule was passed over though it matches', () => {
     const rules = new RuleList()
-    const used = rules.post('**/charge').json(1).once()
+    const used = rules.when({ method: 'POST', url: '**/charge' }).json(1).once()
     const exchange = request()
     void rules.intercept(exchange)
     expect(used.isLive).toBe(false)
     expect(textOf(request(), rules)).toContain('    - used up (applied once)')
 
     const idle = new RuleList()
-    idle.post('**/charge')
+    idle.when({ method: 'POST', url: '**/charge' })
     expect(textOf(request(), idle)).toContain('    - it does nothing: it has not been told what to do')
   })
 
