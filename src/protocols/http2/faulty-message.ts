@@ -18,7 +18,7 @@ import { noteSentAgain } from './sent-again.ts'
 /** How long a client may take to read what it was sent before the end of its session, */
 const HEARD_MS = 200
 /** and to hand it on: Chromium drops with a session what has just come on a stream. */
-const AHEAD_MS = 5
+const AHEAD_MS = 50
 
 /** The ways out of one exchange, with faults in them. */
 export class FaultyMessage implements FaultyExchange {
